@@ -1,0 +1,82 @@
+# Everything runs in .venv, made from requirements.lock; `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# Somebody's PYTHONPATH must not shadow what the lock installs.
+unexport PYTHONPATH PYTHONHOME
+
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
+BIN := .venv/bin
+READY := .venv/.ready
+UV ?= $(BIN)/uv
+APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
+# $(call debian,what is missing,package): installs it as root on Debian, else says how to.
+debian = { echo "$(1)."; if [ -z "$(APT)" ]; then echo "On Debian and Ubuntu: apt-get install $(2)"; exit 1; fi; \
+	echo "Installing Debian's $(2)."; apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(2) >/dev/null; } >&2
+
+.PHONY: help setup demo test test-slow test-browser lint types imports docs notebooks lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## make .venv from requirements.lock (every other target does it when needed)
+
+$(READY): requirements.lock pyproject.toml
+	@if ! '$(PYTHON)' -c '$(SUPPORTED)' 2>/dev/null; then \
+		echo "csql_ml needs Python 3.11, 3.12 or 3.13; found: $$('$(or $(PYTHON),python3)' --version 2>&1 | tail -n 1)."; \
+		echo "Install one, then run: make PYTHON=/path/to/python3.12 $(or $(MAKECMDGOALS),demo)"; \
+		exit 1; \
+	fi >&2
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || \
+		$(call debian,$(PYTHON) cannot make virtual environments,python3-venv)
+	@[ "$$(uname -s)" != Linux ] || '$(PYTHON)' -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || \
+		$(call debian,LightGBM needs the OpenMP library libgomp.so.1,libgomp1)
+	@echo "Setting up .venv with $$('$(PYTHON)' --version); the first time takes one to five minutes."
+	@$(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || '$(PYTHON)' -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## the whole main job on a simulated company; says where to look
+	@$(BIN)/csql demo
+
+test: $(READY) ## the test suite
+	@$(BIN)/python -m pytest
+
+test-slow: $(READY) ## the tests that take minutes, notebooks among them
+	@$(BIN)/python -m pytest -m slow
+
+test-browser: $(READY) ## open the reports in Chromium (root on Debian: installed if absent)
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		$(call debian,Browser tests need Chromium,chromium)
+	@$(BIN)/python -m pytest -m browser
+
+lint: $(READY) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy --strict csql_ml
+
+imports: $(READY) ## import contracts: one way down the data flow
+	@$(BIN)/lint-imports
+
+docs: $(READY) ## generated documents are current, commands, metrics and errors documented, links good
+	@$(BIN)/python -m csql_ml.metrics.dictionary --check docs/metrics.md
+	@$(BIN)/python -m pytest --numprocesses=0 tests/test_docs.py
+
+notebooks: $(READY) ## execute notebooks/*.ipynb
+	@$(BIN)/python -m pytest -m slow tests/test_notebooks.py
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
+	@$(UV) pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
+	@echo "requirements.lock: $$(grep -c '==' requirements.lock) packages"
+
+clean: ## remove .venv, caches and the demo's output
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find csql_ml tests -name __pycache__ -type d -prune -exec rm -rf {} +
