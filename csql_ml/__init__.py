@@ -1,0 +1,3 @@
+"""csql_ml: expansion propensity for customer success."""
+
+__version__ = "0.1.0"
