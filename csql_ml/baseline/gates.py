@@ -1,0 +1,99 @@
+"""The four hard qualification gates, read off the metrics that name a gate.
+
+A gate is ``passed`` when one of its metrics is at its threshold, ``failed`` when some could be measured and none is,
+and ``not_checked`` when none could be measured because its source is absent: a missing source is never a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from csql_ml.metrics.definition import Metric
+from csql_ml.metrics.settings import threshold_of
+from csql_ml.quarters import horizon_end
+
+if TYPE_CHECKING:
+    from csql_ml.config import Config
+
+PASSED, FAILED, NOT_CHECKED = "passed", "failed", "not_checked"
+
+
+@dataclass(frozen=True)
+class GateResults:
+    """States and openers of every required gate.
+
+    Attributes
+    ----------
+    states
+        One column per gate: ``passed``, ``failed`` or ``not_checked``.
+    reached
+        One boolean column per gate metric: whether its threshold is reached.
+    openers
+        Metric names per gate.
+    """
+
+    states: pd.DataFrame
+    reached: pd.DataFrame
+    openers: Mapping[str, tuple[str, ...]]
+
+    def because(self, row: int, gate: str) -> list[str]:
+        """The metrics that opened a gate for one account."""
+        return [name for name in self.openers[gate] if self.reached[name].iat[row]]
+
+    def failed(self, row: int) -> list[str]:
+        """The gates one account has failed."""
+        return [gate for gate in self.states.columns if self.states[gate].iat[row] == FAILED]
+
+
+def threshold(metric: Metric, config: Config, as_of: date) -> float | None:
+    """Threshold of a metric as of a date; a renewal must fall within this quarter or the next."""
+    if metric.name == "days_to_renewal" and getattr(config.metrics.get(metric.name), "threshold", None) is None:
+        end = horizon_end(as_of, config.labels.horizon_quarters, config.company.fiscal_year_start_month)
+        return float((end - as_of).days)
+    if metric.threshold is None and getattr(config.metrics.get(metric.name), "threshold", None) is None:
+        return None
+    return threshold_of(metric.name, config, metric.threshold)
+
+
+def at_threshold(
+    metric: Metric, metrics: Mapping[str, Metric], features: pd.DataFrame, config: Config, as_of: date
+) -> pd.Series:
+    """Whether each account has reached a metric's threshold (and that of the metric it depends on)."""
+    limit = threshold(metric, config, as_of)
+    values = features[metric.name].astype("float64")
+    if limit is None:
+        return pd.Series(False, index=features.index)
+    reached = (values <= limit) if metric.direction < 0 else (values >= limit)
+    if metric.also is not None and metric.also in metrics:
+        reached &= at_threshold(metrics[metric.also], metrics, features, config, as_of)
+    return reached
+
+
+def check(metrics: Sequence[Metric], features: pd.DataFrame, config: Config, as_of: date) -> GateResults:
+    """Check the required gates of every account.
+
+    Parameters
+    ----------
+    features
+        A snapshot's features, one row per account.
+    """
+    by_name = {m.name: m for m in metrics}
+    gates = config.gates.required
+    openers = {gate: tuple(m.name for m in metrics if m.gate == gate) for gate in gates}
+    names = [n for gate in gates for n in openers[gate]]
+    reached = pd.DataFrame(
+        {n: at_threshold(by_name[n], by_name, features, config, as_of) for n in names}, index=features.index
+    )
+    states = {}
+    for gate in gates:
+        columns = list(openers[gate])
+        measured = features[columns].notna().any(axis=1).to_numpy()
+        opened = reached[columns].any(axis=1).to_numpy()
+        states[gate] = np.select([opened, measured], [PASSED, FAILED], default=NOT_CHECKED)
+    return GateResults(pd.DataFrame(states, index=features.index), reached, openers)

@@ -1,0 +1,112 @@
+"""From a fitted estimator to a champion: its threshold, expected ARR, reference set and the record of its training.
+
+* **The threshold of a model lets through as many accounts as the rules would** on the newest snapshot. A new model then
+  changes who is a lead, never how many: that is a matter of the company's threshold and capacity, and a propensity cut
+  of the model's own would silently inflate or dry up the pipeline.
+* **The reference set comes from the newest snapshots**, labelled or not: an account is compared with others of its day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from csql_ml.baseline.weighted_score import WeightedScore
+from csql_ml.config import Config
+from csql_ml.contract.tables import LEAD_TYPES
+from csql_ml.model.bundle import Champion, reference_set
+from csql_ml.model.estimator import PropensityClassifier
+from csql_ml.model.training_data import TrainingData, periods
+from csql_ml.model.verdict import Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """What all champions of one training share.
+
+    Parameters
+    ----------
+    rules
+        The fitted weighted score.
+    """
+
+    data: TrainingData
+    config: Config
+    verdict: Verdict
+    rules: WeightedScore
+
+    def of_rules(self) -> Champion:
+        """The weighted score as champion; its threshold is on the score."""
+        return self._champion("rules", self.rules, self.config.baseline.threshold)
+
+    def of_stack(self, stack: PropensityClassifier) -> Champion:
+        """The stack as champion; its threshold is on the propensity."""
+        newest = newest_rows(self.data, 1)
+        passing = int((self.rules.csql_score(newest) >= self.config.baseline.threshold).sum())
+        return self._champion("stack", stack, threshold_for(stack.predict_proba(newest)[:, 1], passing))
+
+    def _champion(
+        self, kind: Literal["rules", "stack"], estimator: WeightedScore | PropensityClassifier, threshold: float
+    ) -> Champion:
+        data, seen, size = self.data, self.verdict.evidence, self.config.model.reference_size
+        calibrated = kind == "stack" or self.rules.calibrated_
+        return Champion(
+            kind=kind,
+            features=data.features,
+            terms=estimator.terms_,
+            weights=dict(data.weights),
+            threshold=threshold,
+            arr_share=arr_shares(data, self.config),
+            trained_as_of=data.now if calibrated else None,
+            training={
+                "snapshots": [d.isoformat() for d in data.snapshots],
+                "outcomes": seen.outcomes,
+                "positives": seen.positives,
+                "outcome": self.verdict.outcome,
+                "reason": self.verdict.reason,
+                "validated_in_time": self.verdict.in_time,
+                "data_fingerprint": data.fingerprint(),
+            },
+            estimator=estimator,
+            reference=reference_set(
+                estimator, data.features, newest_rows(data, size)[data.columns], size, self.config.model.seed
+            ),
+        )
+
+
+def newest_rows(data: TrainingData, least: int) -> pd.DataFrame:
+    """The rows of the newest snapshots: as many whole ones as hold ``least`` rows, but at least one."""
+    period = periods(data.frame["as_of"])
+    sizes = period.value_counts().sort_index(ascending=False)
+    enough = int((sizes.cumsum() < least).sum()) + 1
+    return data.frame.loc[period.isin(sizes.index[:enough])]
+
+
+def threshold_for(propensity: npt.NDArray[np.float64], passing: int) -> float:
+    """The propensity cut that lets through about ``passing`` of the given accounts.
+
+    Halfway between two neighbouring propensities, so that rounding cannot move an account across; among equal
+    propensities the cut that comes nearest to the number. None or all of them pass where that is asked for.
+    """
+    distinct, counts = np.unique(propensity, return_counts=True)
+    let_through = np.r_[np.cumsum(counts[::-1])[::-1], 0]  # with a cut below each distinct value, and above the last
+    cuts = np.r_[distinct[0] / 2, (distinct[1:] + distinct[:-1]) / 2, (distinct[-1] + 1) / 2]
+    return float(cuts[np.argmin(np.abs(let_through - passing))])
+
+
+def arr_shares(data: TrainingData, config: Config) -> dict[str, float]:
+    """Expected incremental ARR per lead type, as a share of today's ARR.
+
+    The median over the company's own wins, each counted once though overlapping snapshots may see it several times;
+    the configured share for types with fewer than ``handoff.min_wins_for_arr`` wins.
+    """
+    rows = data.with_labels(data.now)
+    wins = rows[(rows["label"] == 1) & rows["amount"].notna() & (rows["arr"] > 0)]
+    wins = wins.drop_duplicates(["account_id", "lead_type", "amount"])
+    shares = (wins["amount"] / wins["arr"]).groupby(wins["lead_type"])
+    enough = {t: float(s.median()) for t, s in shares if len(s) >= config.handoff.min_wins_for_arr}
+    return {t: enough.get(t, float(getattr(config.handoff.arr_share, t))) for t in LEAD_TYPES}

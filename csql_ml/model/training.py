@@ -1,0 +1,169 @@
+"""From labelled snapshots to a verdict and a champion.
+
+The steps: labels complete now -> validation on later snapshots -> verdict -> final fit on all complete labels ->
+champion (the stack if promoted, else the weighted score) and challenger.
+
+All rows weigh the same, though overlapping snapshots of one account resemble each other. Measured on fresh accounts
+after training on 60, 150 and 400 accounts with 1 to 8 overlapping snapshots each (10 seeds, log loss times 10,000
+against equal weights, in brackets the standard error): weights of 1 / sqrt(rows of the account) gave +3 (15), +2 (6),
+-5 (4); weights of 1 / rows +51 (31), +24 (12), -1 (8). Nothing is gained, and few labels are hurt. What must not count
+several times is the account as *evidence*: folds keep accounts together, intervals resample accounts.
+"""
+
+
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from csql_ml.baseline.score_logit import learn_terms
+from csql_ml.baseline.weighted_score import WeightedScore
+from csql_ml.config import Config
+from csql_ml.errors import TrainingError
+from csql_ml.feature_matrix import FeatureEncoder
+from csql_ml.metrics.definition import ScoreTerm
+from csql_ml.model.assembly import Assembly
+from csql_ml.model.bundle import Champion
+from csql_ml.model.estimator import PropensityClassifier
+from csql_ml.model.plain_logistic import logistic_comparison
+from csql_ml.model.training_data import STATES, TrainingData
+from csql_ml.model.validation import FEWEST, Fitter, Progress, fit_on, validate
+from csql_ml.model.verdict import Evidence, Reason, Verdict, decide, without_judging
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """The result of a training.
+
+    Parameters
+    ----------
+    champion
+        What `csql score` uses from now on.
+    challenger
+        The stack, where it was trained and not promoted.
+    label_funnel
+        One row per snapshot: accounts, positive, negative, open, unobserved, positive_rate (of those with an outcome).
+    """
+
+    champion: Champion
+    challenger: Champion | None
+    verdict: Verdict
+    label_funnel: pd.DataFrame = field(repr=False)
+
+
+def train(data: TrainingData, config: Config, on_progress: Progress | None = None) -> Trained:
+    """Train, judge and choose the champion.
+
+    Parameters
+    ----------
+    on_progress
+        ``on_progress(step, done, of)``, called before each step.
+
+    Raises
+    ------
+    TrainingError
+        The table is empty, or there are neither outcomes nor terms of a weighted score.
+    """
+    if data.frame.empty:
+        raise TrainingError("the training table has no rows; expected one per account and snapshot: check the inputs")
+    known, funnel = data.labelled(data.now), label_funnel(data)
+    fit = fitters(data, config)
+    verdict = _judge(data, known, config, fit, on_progress)
+    assembly = Assembly(data, config, verdict, _rules(data, known, config, fit["baseline"]))
+    if verdict.figures is None:
+        return Trained(assembly.of_rules(), None, verdict, funnel)
+    if on_progress is not None:
+        on_progress("final model", 0, 1)
+    stack = assembly.of_stack(fit_on(known, data.columns, fit["model"]))
+    if verdict.promoted:
+        return Trained(stack, None, verdict, funnel)
+    return Trained(assembly.of_rules(), stack, verdict, funnel)
+
+
+def fitters(data: TrainingData, config: Config) -> dict[str, Fitter]:
+    """How each judged model is trained: the stack, a plain logistic regression, the calibrated weighted score."""
+    model = config.model
+
+    def fit_model(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any]) -> Any:
+        classifier = PropensityClassifier(
+            features=data.features,
+            terms=data.terms or None,
+            weights=data.weights,
+            bags=model.bags,
+            shrinkage=model.shrinkage,
+            random_state=model.seed,
+        )
+        return classifier.fit(X, y, groups=accounts)
+
+    def fit_logistic(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any]) -> Any:
+        return logistic_comparison(data.features, model.seed).fit(X, y)
+
+    def fit_baseline(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any]) -> Any:
+        terms = data.terms or _learned_terms(data, X, y)
+        return WeightedScore(terms, data.weights, config.baseline.prior_rate).fit(X, y)
+
+    return {"model": fit_model, "logistic": fit_logistic, "baseline": fit_baseline}
+
+
+def label_funnel(data: TrainingData) -> pd.DataFrame:
+    """Accounts per snapshot and label state, as known now.
+
+    The positive rate is missing where no negative is known yet: early wins alone are no rate.
+    """
+    rows = data.with_labels(data.now)
+    counts = pd.crosstab(rows["as_of"], rows["state"]).reindex(columns=list(STATES), fill_value=0)
+    funnel = counts.rename_axis(columns=None).reset_index()
+    funnel.insert(1, "accounts", counts.sum(axis=1).to_numpy())
+    decided = (funnel["positive"] + funnel["negative"]).where(funnel["negative"] > 0)
+    funnel["positive_rate"] = (funnel["positive"] / decided).astype("float64")
+    return funnel
+
+
+def _judge(
+    data: TrainingData, known: pd.DataFrame, config: Config, fit: dict[str, Fitter], on_progress: Progress | None
+) -> Verdict:
+    evidence = Evidence(len(known), int(known["label"].sum()), int(known["account_id"].nunique()))
+    reason = _too_few(evidence, config.model.min_positives)
+    if reason is not None:
+        return without_judging(reason, config, evidence, data.mature_from)
+    return decide(validate(data, config, fit, on_progress), config, evidence)
+
+
+def _too_few(evidence: Evidence, needed: int) -> Reason | None:
+    if not evidence.outcomes:
+        return "no_labels"
+    if evidence.positives < needed:
+        return "too_few_positives"
+    return "too_few_negatives" if evidence.outcomes - evidence.positives < needed else None
+
+
+def _rules(data: TrainingData, known: pd.DataFrame, config: Config, fit: Fitter) -> WeightedScore:
+    """The weighted score: its probabilities from the labels where there are enough, else from the expected rate.
+
+    A feature table without terms has no score to start from; it is learned from whatever outcomes there are.
+    """
+    positives = int(known["label"].sum())
+    fewest = min(positives, len(known) - positives)
+    if fewest >= (config.model.min_positives if data.terms else FEWEST):
+        fitted: WeightedScore = fit_on(known, data.columns, fit)
+        return fitted
+    if not data.terms:
+        raise TrainingError(
+            f"found {positives} positive and {len(known) - positives} negative complete outcomes and no terms of a "
+            f"weighted score; expected at least {FEWEST} of each: wait for more outcomes, or name the score's terms"
+        )
+    return WeightedScore.from_prior(data.terms, data.weights, config.baseline.prior_rate)
+
+
+def _learned_terms(data: TrainingData, X: pd.DataFrame, y: Floats) -> tuple[ScoreTerm, ...]:
+    """A plain score for a feature table that came without one, learned from the training rows alone."""
+    matrix = FeatureEncoder.learn(X, data.features).matrix(X)
+    names, directions = [f.name for f in data.features], [f.direction for f in data.features]
+    return learn_terms(matrix, names, y == 1, np.ones(len(y)), directions, [not f.categorical for f in data.features])
