@@ -1,0 +1,199 @@
+"""The lead record (CSQL) and the account record, as plain dicts: one JSON serves the CRM, the pages and the terminal.
+
+Reasons are codes and typed numbers; `csql_ml.reports` turns them into sentences of a language.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from csql_ml.baseline import gates as gate_rules
+from csql_ml.baseline import risk as risk_rules
+from csql_ml.explain.evidence import Evidence, plain
+from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
+from csql_ml.metrics.definition import Metric
+from csql_ml.scoring import NOT_YET, QUALIFIED, Scored
+from csql_ml.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    from csql_ml.config import Config
+    from csql_ml.model.bundle import Champion
+
+_ACCOUNT_COLUMNS = ("name", "csm_id", "ae_id", "segment", "industry", "region")
+#: Stakeholders named in a lead, most important role first.
+_ROLES = ("executive_sponsor", "buyer", "champion", "user")
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Everything known about the accounts of one run."""
+
+    snapshot: Snapshot
+    scored: Scored
+    evidence: Evidence
+    metrics: Mapping[str, Metric]
+    absent: Sequence[str]
+    config: Config
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Account records in the order of the snapshot."""
+        contacts = {str(a): rows for a, rows in self.snapshot.contacts.groupby("account_id", sort=True)}
+        none = self.snapshot.contacts.iloc[:0]
+        for row, account_id in enumerate(self.snapshot.features["account_id"]):
+            yield self._record(row, contacts.get(account_id, none))
+
+    def _record(self, row: int, contacts: pd.DataFrame) -> dict[str, Any]:
+        score = self.scored.scores.iloc[row]
+        account, facts = self.snapshot.accounts.iloc[row], self.snapshot.facts.iloc[row]
+        reasons, other = self.evidence.reasons(row)
+        identity = {name: plain(account[name]) for name in _ACCOUNT_COLUMNS}
+        numbers = ("propensity", "baseline_score", "percentile", "rank", "rank_in_portfolio", "expected_arr")
+        return {
+            "account_id": score["account_id"],
+            **identity,
+            "as_of": self.snapshot.as_of.isoformat(),
+            "plan": plain(facts["plan_in_force"]),
+            "product": plain(facts["main_product"]),
+            "arr": plain(facts["arr_in_force"]),
+            "seats": plain(facts["licensed_seats"]),
+            "tenure_days": plain(facts["tenure"]),
+            "status": score["status"],
+            "band": score["band"],
+            "lead_type": plain(score["lead_type"]),
+            **{name: plain(score[name]) for name in numbers},
+            "reference": float(self.scored.points.reference),
+            "reasons": reasons,
+            "other_points": other,
+            "gates": self._gates(row),
+            "risks": self._risks(row),
+            "ineligible_because": list(self.scored.barred[row]),
+            "missing": self._missing(row) if score["status"] == NOT_YET else [],
+            "hypothesis": self._hypothesis(row),
+            "trigger": self._trigger(row),
+            "stakeholders": _stakeholders(contacts),
+            "trend": {name: [plain(facts[f"trend.{name}.{i}"]) for i in range(TREND_LENGTH)] for name in TRENDS},
+            "absent_sources": list(self.absent),
+        }
+
+    def _gates(self, row: int) -> list[dict[str, Any]]:
+        gates = self.scored.gates
+        return [
+            {"gate": gate, "state": str(gates.states[gate].iat[row]), "because": gates.because(row, gate)}
+            for gate in gates.states.columns
+        ]
+
+    def _risks(self, row: int) -> list[dict[str, Any]]:
+        held = self.scored.risks.iloc[row]
+        return [
+            {"risk": rule.name, "value": plain(self.snapshot.features[rule.column].iat[row]), "limit": rule.limit}
+            for rule in risk_rules.rules(self.config)
+            if rule.name in held.index and bool(held[rule.name])
+        ]
+
+    def _missing(self, row: int) -> list[dict[str, Any]]:
+        """Metrics of failed gates that are below their thresholds."""
+        names = [n for gate in self.scored.gates.failed(row) for n in self.scored.gates.openers[gate]]
+        return [
+            {
+                "metric": name,
+                "value": plain(self.snapshot.features[name].iat[row]),
+                "threshold": self.evidence.thresholds.get(name),
+                "unit": self.metrics[name].unit,
+            }
+            for name in names
+            if not pd.isna(self.snapshot.features[name].iat[row])
+        ]
+
+    def _hypothesis(self, row: int) -> dict[str, Any] | None:
+        found = self.scored.hypotheses[row]
+        if found is None:
+            return None
+        return {
+            "type": found.type,
+            "product": found.product,
+            "because": found.metric,
+            "potential_arr": plain(self.scored.potential_arr.iat[row]),
+            "expected_arr": plain(self.scored.scores["expected_arr"].iat[row]),
+        }
+
+    def _trigger(self, row: int) -> dict[str, Any] | None:
+        """The timing metric that opened the timing gate and moved the score most."""
+        opened = self.scored.gates.because(row, "timing") if "timing" in self.scored.gates.openers else []
+        if not opened:
+            return None
+        weight = dict(zip(self.evidence.columns, self.evidence.points[row], strict=True))
+        name = max(opened, key=lambda n: (weight.get(n, 0.0), n))
+        return {
+            "metric": name,
+            "value": plain(self.snapshot.features[name].iat[row]),
+            "unit": self.metrics[name].unit,
+            "facts": self.evidence.facts_of(self.metrics[name], row),
+        }
+
+
+def thresholds(metrics: Sequence[Metric], config: Config, snapshot: Snapshot) -> dict[str, float | None]:
+    """Threshold of every metric as of the snapshot."""
+    return {m.name: gate_rules.threshold(m, config, snapshot.as_of) for m in metrics}
+
+
+def _stakeholders(contacts: pd.DataFrame) -> list[dict[str, Any]]:
+    rank = contacts["role"].map({role: i for i, role in enumerate(_ROLES)})
+    ordered = contacts.assign(rank=rank).sort_values(["rank", "since_days_ago", "contact_id"])
+    return [
+        {
+            "contact_id": person["contact_id"],
+            "role": person["role"],
+            "name": plain(person.get("name")),
+            "since_days_ago": plain(person["since_days_ago"]),
+            "last_engaged_days_ago": plain(person.get("last_engaged_days_ago")),
+        }
+        for person in ordered.to_dict("records")
+    ]
+
+
+def lead_key(account_id: str, lead_type: str | None, product: str | None, trigger: str | None) -> str:
+    """Identity of a lead: account, motion and trigger event; never the run or the date."""
+    text = "\x1f".join([account_id, lead_type or "", product or "", trigger or ""])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def lead_of(record: Mapping[str, Any], champion: Champion, run_id: str, config: Config, snapshot: Snapshot) -> dict[str, Any]:
+    """The CSQL record of a qualified account: what the AE needs, and whom it is routed to."""
+    if record["status"] != QUALIFIED:
+        raise ValueError(f"account {record['account_id']} is {record['status']}, not {QUALIFIED}")
+    hypothesis, trigger = record["hypothesis"], record["trigger"]
+    product = hypothesis["product"] if hypothesis else None
+    return {
+        "lead_key": lead_key(record["account_id"], record["lead_type"], product, trigger["metric"] if trigger else None),
+        "run_id": run_id,
+        "model_version": champion.model_version,
+        "as_of": record["as_of"],
+        "account_id": record["account_id"],
+        "account_name": record["name"],
+        "lead_source": config.handoff.lead_source,
+        "lead_type": record["lead_type"],
+        "product": product,
+        "propensity": record["propensity"],
+        "baseline_score": record["baseline_score"],
+        "band": record["band"],
+        "expected_arr": record["expected_arr"],
+        "potential_arr": hypothesis["potential_arr"] if hypothesis else None,
+        "currency": config.company.currency,
+        "proof_of_value": [r for r in record["reasons"] if r["side"] == "for"],
+        "value_proven_by": next((g["because"] for g in record["gates"] if g["gate"] == "value_proven"), []),
+        "trigger_event": trigger,
+        "expansion_hypothesis": hypothesis,
+        "stakeholders": record["stakeholders"],
+        "owner": record["ae_id"],
+        "route": {
+            "ae_id": record["ae_id"],
+            "csm_id": record["csm_id"],
+            "answer_due": (snapshot.as_of + timedelta(days=config.handoff.sla_days)).isoformat(),
+        },
+    }

@@ -1,0 +1,351 @@
+"""The main job, step by step: check, features, train, score, explain, report. Reads like the diagram in
+docs/architecture.md; each step's arithmetic lives in the module it is named after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from csql_ml import __version__
+from csql_ml.company import Company, Progress, open_company, open_inputs
+from csql_ml.config import Config
+from csql_ml.contract.report import Inputs, summary_rows
+from csql_ml.errors import BundleError, ContractError, OutputError, TrainingError
+from csql_ml.explain.evidence import Evidence
+from csql_ml.handoff.lead import Dossier, lead_of, thresholds
+from csql_ml.labels import COLUMNS as LABEL_COLUMNS
+from csql_ml.metrics import registry
+from csql_ml.metrics.compiler import Available, unavailable_measures
+from csql_ml.model import bundle as bundles
+from csql_ml.model.bundle import Champion
+from csql_ml.model.card import model_card
+from csql_ml.model.training import Trained, train
+from csql_ml.model.training_data import TrainingData
+from csql_ml.run_files import (
+    MANIFEST,
+    file_sha256,
+    fingerprint,
+    json_text,
+    read_manifest,
+    write_file,
+    write_folder,
+    write_jsonl,
+    write_parquet,
+)
+from csql_ml.scoring import QUALIFIED, Scored, score_snapshot, typical_values
+from csql_ml.snapshots import Snapshot
+
+#: Name of the pointer file in the models folder.
+CHAMPION = "champion.json"
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Result of `check`.
+
+    Attributes
+    ----------
+    tables
+        One plain dict per table: name, read, kept, quarantined and its problems.
+    unavailable
+        Per metric that loses something: why.
+    broken
+        The message of the first problem that stops the job, or None.
+    """
+
+    tables: list[dict[str, Any]]
+    absent: tuple[str, ...]
+    unavailable: dict[str, tuple[str, ...]]
+    broken: str | None
+
+
+def check(config: Config, quarantine: Path | None = None) -> Checked:
+    """Validate the inputs and say what is wrong and what it costs."""
+    with open_inputs(config, quarantine) as inputs:
+        available = Available(present=inputs.present_columns, config=config)
+        metrics = [m for m in registry().values() if not _excluded(m.name, config)]
+        return Checked(
+            tables=summary_rows(inputs),
+            absent=inputs.absent,
+            unavailable=unavailable_measures(metrics, available),
+            broken=_broken(inputs),
+        )
+
+
+def _broken(inputs: Inputs) -> str | None:
+    try:
+        inputs.stop_if_broken()
+    except ContractError as error:
+        return str(error)
+    return None
+
+
+def _excluded(name: str, config: Config) -> bool:
+    settings = config.metrics.get(name)
+    return settings is not None and settings.exclude
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+def features(config: Config, as_of: Sequence[date], out: Path, on_progress: Progress | None = None) -> pd.DataFrame:
+    """Write the feature table of one or more dates to a Parquet file."""
+    if out.suffix != ".parquet":
+        raise OutputError(f"{out} must end in .parquet")
+    with open_company(config, on_progress=on_progress) as company:
+        snapshots = list(company.snapshots(sorted(set(as_of)), on_progress))
+    frame = pd.concat([s.features for s in snapshots], ignore_index=True)
+    write_file(out, lambda path: write_parquet(frame, path))
+    return frame
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Training:
+    """Result of `train_champion`."""
+
+    trained: Trained
+    bundle: Path
+    card: Path
+    mlflow: Any
+    now: date
+
+
+def train_champion(config: Config, now: date | None = None, on_progress: Progress | None = None) -> Training:
+    """Label, validate in time, judge against the rules, save the champion, log to MLflow.
+
+    Parameters
+    ----------
+    now
+        The day to stand on; default: the day after the newest row became known.
+    """
+    with open_company(config, on_progress=on_progress) as company:
+        today = now or company.today
+        data = training_data(company, today, on_progress)
+    trained = train(data, config, on_progress)
+    return _save(trained, data, config, today, on_progress)
+
+
+def training_data(company: Company, now: date, on_progress: Progress | None = None) -> TrainingData:
+    """Snapshots of the training dates with their labels, as known before ``now``."""
+    dates = company.training_dates(now)
+    if not dates:
+        first = company.builder.first_day
+        raise TrainingError(
+            f"no training date before {now.isoformat()} has 60 days of events before it (events begin on {first}); "
+            "train later, or give dates under snapshots in the configuration"
+        )
+    snapshots = list(company.snapshots(dates, on_progress))
+    book = company.label_book(snapshots)
+    ends = [company.horizon_end(d) for d in dates]
+    known = {day: book.known(day) for day in sorted({now, *dates})}
+    return TrainingData(
+        frame=pd.concat([_training_rows(s) for s in snapshots], ignore_index=True),
+        labels_known=lambda day: known[day],
+        now=now,
+        features=company.features,
+        terms=company.terms,
+        weights=company.weights,
+        mature_from=min(ends) if min(ends) > now else None,
+    )
+
+
+def _training_rows(snapshot: Snapshot) -> pd.DataFrame:
+    portfolio = snapshot.accounts["csm_id"].astype("object")
+    keys = {"portfolio": portfolio.where(portfolio.notna(), ""), "arr": snapshot.facts["arr_in_force"]}
+    return snapshot.features.drop(columns=["arr"], errors="ignore").assign(**keys)
+
+
+def _save(trained: Trained, data: TrainingData, config: Config, now: date, on_progress: Progress | None) -> Training:
+    """Bundle, card and pointer under the models folder, then MLflow."""
+    champion, folder = trained.champion, config.models_path
+    name = f"{champion.kind}-{champion.model_version}"
+    bundle = bundles.save(champion, folder / name)
+    text = model_card(trained, config, data)
+    card = folder / f"{name}.md"
+    write_file(card, lambda path: path.write_text(text, encoding="utf-8"))
+    tracked = None
+    if config.tracking.enabled:
+        if on_progress is not None:
+            on_progress("logging to MLflow", 0, 1)
+        from csql_ml.model.tracking import log_training
+
+        tracked = log_training(trained, data, config, bundle, text)
+    pointer = json_text({"bundle": name, "model_version": champion.model_version}, indent=2)
+    write_file(folder / CHAMPION, lambda path: path.write_text(pointer + "\n", encoding="utf-8"))
+    return Training(trained, bundle, card, tracked, now)
+
+
+# --- score ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """Result of `score`."""
+
+    out: Path
+    manifest: dict[str, Any]
+    scores: pd.DataFrame
+    leads: list[dict[str, Any]]
+
+
+def champion_for(config: Config, company: Company, snapshot: Snapshot, model: str | None) -> Champion:
+    """The bundle to score with: the one named, else the newest champion, else the rules of day one."""
+    if model is not None and model.startswith(("models:/", "runs:/")):
+        from csql_ml.model.tracking import bundle_from
+
+        return bundles.load(bundle_from(model, config))
+    if model is not None:
+        return bundles.load(Path(model))
+    pointer = config.models_path / CHAMPION
+    if not pointer.is_file():
+        return day_one_champion(config, company, snapshot)
+    try:
+        name = json.loads(pointer.read_text(encoding="utf-8"))["bundle"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{pointer} is damaged ({error}); train again or name a bundle with --model") from error
+    if Path(name).name != name:
+        raise BundleError(f"{pointer} names {name!r}, which is not a folder beside it; train again")
+    return bundles.load(config.models_path / name)
+
+
+def day_one_champion(config: Config, company: Company, snapshot: Snapshot) -> Champion:
+    """The weighted score with its prior probability: what scores before anything was trained."""
+    data = TrainingData(
+        frame=_training_rows(snapshot),
+        labels_known=lambda day: pd.DataFrame(columns=list(LABEL_COLUMNS)),
+        now=snapshot.as_of,
+        features=company.features,
+        terms=company.terms,
+        weights=company.weights,
+    )
+    return train(data, config).champion
+
+
+def score(
+    config: Config,
+    as_of: date,
+    out: Path,
+    model: str | None = None,
+    on_progress: Progress | None = None,
+) -> Run:
+    """The batch run: one folder of scores, explanations, leads and account records, whole or not at all."""
+    with open_company(config, on_progress=on_progress) as company:
+        (snapshot,) = company.snapshots([as_of], on_progress)
+        champion = champion_for(config, company, snapshot, model)
+        absent = company.inputs.absent
+        problems = {row["table"]: row["quarantined"] for row in summary_rows(company.inputs) if row["quarantined"]}
+        metrics = company.metrics
+    if on_progress is not None:
+        on_progress("scoring and explaining", 0, 1)
+    inputs = input_fingerprint(snapshot, config)
+    run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
+    scored = score_snapshot(snapshot, metrics, champion, config, run_id)
+    evidence = Evidence(
+        metrics={m.name: m for m in metrics},
+        columns=scored.points.metrics,
+        points=scored.points.points,
+        features=snapshot.features,
+        facts=snapshot.facts,
+        typical=typical_values(champion),
+        thresholds=thresholds(metrics, config, snapshot),
+    )
+    dossier = Dossier(snapshot, scored, evidence, evidence.metrics, absent, config)
+    records = list(dossier.records())
+    qualified = [r for r in records if r["status"] == QUALIFIED]
+    leads = [lead_of(r, champion, run_id, config, snapshot) for r in sorted(qualified, key=lambda r: r["rank"])]
+    about = _about(snapshot, champion, config, run_id, inputs, problems)
+    manifest: dict[str, Any] = {}
+
+    def write(folder: Path) -> None:
+        manifest.update(_write_run(folder, scored, records, leads, about))
+
+    write_folder(out, write)
+    return Run(out, manifest, scored.scores, leads)
+
+
+def input_fingerprint(snapshot: Snapshot, config: Config) -> str:
+    """SHA-256 of all that scoring reads: what the snapshot knew, and the settings it is read with."""
+    settings = config.model_dump(mode="json", exclude={"data", "tracking", "models_folder", "snapshots", "model"})
+    return fingerprint(
+        {
+            "features": snapshot.features,
+            "facts": snapshot.facts,
+            "accounts": snapshot.accounts,
+            "contacts": snapshot.contacts,
+            "settings": settings,
+            "version": __version__,
+        }
+    )
+
+
+def _about(
+    snapshot: Snapshot, champion: Champion, config: Config, run_id: str, inputs: str, quarantined: dict[str, int]
+) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "as_of": snapshot.as_of.isoformat(),
+        "csql_ml_version": __version__,
+        "model_version": champion.model_version,
+        "champion_kind": champion.kind,
+        "champion_threshold": champion.threshold,
+        "labels_seen": champion.trained_as_of is not None,
+        "input_fingerprint": inputs,
+        "company": config.company.name,
+        "currency": config.company.currency,
+        "accounts_without_contract": snapshot.without_contract,
+        "quarantined_rows": quarantined,
+    }
+
+
+def _write_run(
+    folder: Path, scored: Scored, records: list[dict[str, Any]], leads: list[dict[str, Any]], about: dict[str, Any]
+) -> dict[str, Any]:
+    write_parquet(scored.scores, folder / "scores.parquet")
+    write_parquet(scored.explanations, folder / "explanations.parquet")
+    rows = {
+        "scores.parquet": len(scored.scores),
+        "explanations.parquet": len(scored.explanations),
+        "leads.jsonl": write_jsonl(leads, folder / "leads.jsonl"),
+        "accounts.jsonl": write_jsonl(records, folder / "accounts.jsonl"),
+    }
+    counts = scored.scores["status"].value_counts().sort_index()
+    manifest = {
+        **about,
+        "rows": rows,
+        "counts": {str(k): int(v) for k, v in counts.items()},
+        "sha256": {name: file_sha256(folder / name) for name in rows},
+    }
+    (folder / MANIFEST).write_text(json_text(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+# --- explain ----------------------------------------------------------------------------------------------------------
+
+
+def account_record(run: Path, account_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The manifest of a run and one account's record.
+
+    Raises
+    ------
+    OutputError
+        The folder is no run, or the account is not in it.
+    """
+    manifest = read_manifest(run)
+    with (run / "accounts.jsonl").open(encoding="utf-8") as file:
+        for line in file:
+            record: dict[str, Any] = json.loads(line)
+            if record["account_id"] == account_id:
+                return manifest, record
+    raise OutputError(f"account {account_id!r} is not in run {run}; it scored {manifest['rows']['scores.parquet']} accounts")

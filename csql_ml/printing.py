@@ -1,0 +1,237 @@
+"""What commands print: for people as Rich tables and lines, for machines as JSON-able data. No decisions here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from csql_ml.config import Config
+    from csql_ml.demo import Demo
+    from csql_ml.model.verdict import Verdict
+    from csql_ml.pipeline import Checked, Run, Training
+    from csql_ml.reports import ReportSummary
+    from csql_ml.simulate import Summary
+
+_STATUS = {"qualified": "qualified", "not_yet": "not yet", "held_for_risk": "held for risk", "ineligible": "ineligible"}
+_FIGURES = {
+    "roc_auc": ("ROC-AUC", 3),
+    "average_precision": ("average precision", 3),
+    "log_loss": ("log loss", 4),
+    "brier": ("Brier score", 4),
+    "ece": ("calibration error (ECE)", 3),
+    "precision_at_capacity": ("precision at capacity", 3),
+    "arr_at_capacity": ("ARR captured at capacity", 0),
+}
+_TOP = 5
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One result in both forms."""
+
+    text: Sequence[Any]
+    data: Mapping[str, Any]
+
+
+def _table(title: str, *columns: str, rows: Iterable[Sequence[Any]], left: int = 1) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    return table
+
+
+def simulation(summary: Summary, out: Path, config: Path) -> Printed:
+    """Result of ``csql simulate``."""
+    rows = dict(summary.rows)
+    text = [
+        _table("Simulated tables", "table", "rows", rows=[(n, f"{c:,}") for n, c in rows.items()]),
+        "",
+        f"written to {escape(str(out))}; next: csql train -c {escape(str(config))}",
+    ]
+    return Printed(text, {"out": str(out), "config": str(config), "rows": rows})
+
+
+def checked(result: Checked) -> Printed:
+    """Result of ``csql check``."""
+    counts = [
+        (t["table"], f"{t['read']:,}", f"{t['kept']:,}", f"{t['quarantined']:,}") if t["mapped"] else (t["table"], *"---")
+        for t in result.tables
+    ]
+    problems = [
+        (_where(t["table"], p["column"]), p["message"], p["action"], f"{p['rows']:,}", ", ".join(p["examples"][:3]))
+        for t in result.tables
+        for p in t["problems"]
+    ]
+    text: list[Any] = [_table("Input tables", "table", "read", "kept", "quarantined", rows=counts)]
+    if problems:
+        text += ["", _table("Problems", "where", "what", "action", "rows", "for example", rows=problems, left=3)]
+    if result.absent:
+        text += ["", f"not mapped: {', '.join(result.absent)}"]
+    if result.unavailable:
+        lost = [(name, "; ".join(why)) for name, why in result.unavailable.items()]
+        text += ["", _table("Metrics that lose something", "metric", "why", rows=lost, left=2)]
+    text += ["", "[bold]" + escape(f"stop: {result.broken}" if result.broken else "ok: the job can run") + "[/bold]"]
+    data = {
+        "ok": result.broken is None,
+        "broken": result.broken,
+        "tables": result.tables,
+        "absent": list(result.absent),
+        "unavailable": {k: list(v) for k, v in result.unavailable.items()},
+    }
+    return Printed(text, data)
+
+
+def _where(table: str, column: str) -> str:
+    return f"{table}.{column}" if column else table
+
+
+def feature_table(frame: pd.DataFrame, out: Path) -> Printed:
+    """Result of ``csql features``."""
+    dates = {str(d): int(n) for d, n in frame["as_of"].value_counts().sort_index().items()}
+    text = [
+        _table("Feature table", "as of", "accounts", rows=[(d, f"{n:,}") for d, n in dates.items()]),
+        "",
+        f"{len(frame.columns)} columns written to {escape(str(out))}",
+    ]
+    return Printed(text, {"out": str(out), "rows": dates, "columns": list(frame.columns)})
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """Model, logistic regression and baseline side by side, with 90 % intervals."""
+    rows = verdict.table()
+    judged = list(dict.fromkeys(r["judged"] for r in rows))
+    cells = {(r["judged"], r["figure"]): r for r in rows}
+    body = []
+    for figure, (label, digits) in _FIGURES.items():
+        values = [cells.get((name, figure)) for name in judged]
+        if any(values):
+            body.append((label, *(_estimate(v, digits) for v in values)))
+    return _table("Verdict (value and 90 % interval)", "figure", *judged, rows=body)
+
+
+def _estimate(row: Mapping[str, Any] | None, digits: int) -> str:
+    if row is None or row["value"] is None:
+        return "-"
+    shown = f"{row['value']:,.{digits}f}"
+    if row["low"] is None or row["high"] is None:
+        return shown
+    return f"{shown} ({row['low']:,.{digits}f} to {row['high']:,.{digits}f})"
+
+
+def training(result: Training) -> Printed:
+    """Result of ``csql train``."""
+    trained = result.trained
+    funnel = trained.label_funnel
+    columns = ["positive", "negative", "open", "unobserved"]
+    text: list[Any] = [
+        _table("Labels", "as of", *columns, rows=funnel[["as_of", *columns]].astype(str).to_numpy().tolist()),
+        "",
+    ]
+    if trained.verdict.figures is not None:
+        text += [verdict_table(trained.verdict), ""]
+    text += [escape(trained.verdict.paragraph()), "", *_where_champion(result)]
+    data = {
+        "now": result.now.isoformat(),
+        "champion": trained.champion.kind,
+        "model_version": trained.champion.model_version,
+        "promoted": trained.verdict.promoted,
+        "verdict": trained.verdict.to_dict(),
+        "labels": [{k: str(v) if k == "as_of" else v for k, v in row.items()} for row in _plain_rows(funnel)],
+        "bundle": str(result.bundle),
+        "card": str(result.card),
+        "mlflow_run": result.mlflow.run_id if result.mlflow else None,
+        "mlflow_version": result.mlflow.model_version if result.mlflow else None,
+    }
+    return Printed(text, data)
+
+
+def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with Python numbers; missing becomes None."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(k): v.item() if hasattr(v, "item") else v for k, v in row.items()} for row in rows]
+
+
+def _where_champion(result: Training) -> list[str]:
+    lines = [f"champion    {escape(str(result.bundle))}", f"model card  {escape(str(result.card))}"]
+    if result.mlflow is not None:
+        lines.append(f"MLflow      version {result.mlflow.model_version} of the registered model")
+    return lines
+
+
+def run(result: Run) -> Printed:
+    """Result of ``csql score``."""
+    counts = result.manifest["counts"]
+    text = [
+        _top_leads(result),
+        "",
+        "  ".join(f"{_STATUS[s]}: {counts.get(s, 0):,}" for s in _STATUS),
+        f"run {result.manifest['run_id']} written to {escape(str(result.out))}",
+    ]
+    return Printed(text, {"out": str(result.out), **result.manifest})
+
+
+def _top_leads(result: Run) -> Table:
+    rows = [
+        (
+            lead["account_name"] or lead["account_id"],
+            lead["account_id"],
+            (lead["lead_type"] or "-").replace("_", "-"),
+            lead["product"] or "-",
+            (lead["trigger_event"] or {}).get("metric", "-").replace("_", " "),
+            f"{lead['propensity']:.1%}",
+            f"{lead['baseline_score']:.0f}",
+            _money(lead["expected_arr"], lead["currency"]),
+        )
+        for lead in result.leads[:_TOP]
+    ]
+    columns = ("account", "id", "type", "product", "trigger", "propensity", "score", "expected ARR")
+    return _table(f"Top leads ({len(result.leads)} qualified)", *columns, rows=rows, left=5)
+
+
+def _money(amount: float | None, currency: str) -> str:
+    return "-" if amount is None else f"{amount:,.0f} {currency}"
+
+
+def site(summary: ReportSummary) -> Printed:
+    """Result of ``csql report``."""
+    return Printed(
+        [f"{summary.pages:,} pages; open {escape(str(summary.index))}"],
+        {"pages": summary.pages, "index": str(summary.index)},
+    )
+
+
+def account(record: Mapping[str, Any], manifest: Mapping[str, Any], config: Config) -> Printed:
+    """Result of ``csql explain``: the account page's facts in the terminal."""
+    from csql_ml.printing_account import account_text
+
+    return Printed(account_text(record, manifest, config), {"run_id": manifest["run_id"], "account": dict(record)})
+
+
+def demo(result: Demo) -> Printed:
+    """Result of ``csql demo``."""
+    trained, scored, summary = training(result.training), run(result.run), site(result.report)
+    text = [
+        verdict_table(result.training.trained.verdict),
+        "",
+        escape(result.training.trained.verdict.paragraph()),
+        "",
+        *scored.text[:3],
+        "",
+        "[bold]Where to look[/bold]",
+        f"report      {escape(str(result.report.index))}",
+        f"lead file   {escape(str(result.run.out / 'leads.jsonl'))}",
+        f"scores      {escape(str(result.run.out / 'scores.parquet'))}",
+        *_where_champion(result.training),
+        f"config      {escape(str(result.config))}",
+    ]
+    return Printed(text, {"training": trained.data, "run": scored.data, "report": summary.data})

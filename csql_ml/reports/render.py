@@ -1,0 +1,155 @@
+"""Plain dicts -> HTML: one file per page, style and script inside, a security policy that names their hashes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from csql_ml.reports.site import Site
+from csql_ml.reports.texts import Texts
+
+TEMPLATE_FOLDER = Path(__file__).parent / "templates"
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_SPACE = re.compile(r"\s+")
+_CONSTANT = re.compile(r"(--[\w-]+):([^;{}]+)[;}]")
+_LOOSE = re.compile(r"\s*([{};,>])\s*")
+#: Characters no HTML page may hold.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A style or script with the source expression the content security policy allows it by."""
+
+    content: Markup
+    source: str
+
+
+class Renderer:
+    """The templates of one report.
+
+    Parameters
+    ----------
+    site
+        The report; its language and run stand on every page.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._environment = _environment(site.texts)
+        self._common = _common(site)
+        self._account = self._environment.get_template("account.html.j2")
+        self._list = self._environment.get_template("list.html.j2")
+        self._account_style = inline(without_constants(minified_css("base.css") + minified_css("account.css")))
+        list_style = without_constants(minified_css("base.css") + minified_css("list.css"))
+        self._list_style = inline(list_style + _bar_widths() + _narrow_labels(site.texts))
+        self._script = inline(minified_js("list.js"))
+
+    def account(self, page: dict[str, Any]) -> bytes:
+        """The page of one account, which lies one folder below the index."""
+        return self._page(self._account, page, root="../", style=self._account_style, script=None)
+
+    def accounts(self, page: dict[str, Any], root: str = "") -> bytes:
+        """A page with many accounts; ``root`` leads from its folder to the index's."""
+        return self._page(self._list, page, root=root, style=self._list_style, script=self._script)
+
+    def _page(self, template: Template, page: dict[str, Any], **more: Any) -> bytes:
+        html = template.render(page=page, **self._common, **more)
+        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", html).encode()
+
+
+def inline(content: str) -> Inline:
+    """Content to be written between ``<style>`` or ``<script>`` tags, with its hash."""
+    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return Inline(Markup(content), f"'sha256-{digest}'")
+
+
+def minified_css(name: str) -> str:
+    """A style sheet without comments and spare white space."""
+    text = _COMMENT.sub("", (TEMPLATE_FOLDER / name).read_text(encoding="utf-8"))
+    return _LOOSE.sub(r"\1", _SPACE.sub(" ", text)).replace(": ", ":").replace(";}", "}").strip()
+
+
+def without_constants(css: str) -> str:
+    """Minified CSS with every custom property that is set once and shorter than its name written out."""
+    declared = _CONSTANT.findall(css)
+    names = [name for name, _ in declared]
+    for name, value in declared:
+        if names.count(name) == 1 and len(value) < len(f"var({name})") and f"var({name})" in css:
+            css = css.replace(f"{name}:{value};", "").replace(f"{name}:{value}}}", "}").replace(f"var({name})", value)
+    return css
+
+
+def minified_js(name: str) -> str:
+    """A script without comment lines and indentation."""
+    lines = (line.strip() for line in (TEMPLATE_FOLDER / name).read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def _bar_widths() -> str:
+    """Widths of the bars in a list, in steps of 2 %: a class is shorter than a drawing in each of 5,000 rows."""
+    return "".join(f".w{i}{{--w:{2 * i}%}}" for i in range(51))
+
+
+def _narrow_labels(texts: Texts) -> str:
+    """Words that stand before a value where there is no room for the head of the table."""
+    label = re.sub(r'["\\\\<>\n]', "", texts.gettext("Expected ARR"))
+    return f'.list{{--expected:"{label}"}}'
+
+
+def _environment(texts: Texts) -> Environment:
+    environment = Environment(
+        loader=_TightLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+    def gettext(message: str, **values: Any) -> Markup:
+        """Message with its values; a value is escaped unless it is markup. Without values the names stay open."""
+        text = Markup(escape(texts.template(message)))
+        return text.format(**values) if values else text
+
+    environment.globals.update(_=gettext, missing=texts.missing)
+    environment.filters["isolated"] = _isolated
+    return environment
+
+
+class _TightLoader(FileSystemLoader):
+    """Templates without what only their author needs: indentation, end tags HTML implies, quotes round plain words."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Any]:
+        source, filename, uptodate = super().get_source(environment, template)
+        source = re.sub(r"\n\s+", "\n", source)
+        source = re.sub(r"</(?:li|t[dhr]|d[dt])>", "", source)
+        return re.sub(r'="([\w-]+)"(?=[ >])', r"=\1", source), filename, uptodate
+
+
+def _isolated(text: str) -> str:
+    """Text between isolating marks, for places where no ``<bdi>`` may stand."""
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"
+
+
+def _common(site: Site) -> dict[str, Any]:
+    """What the head and foot of every page say."""
+    run, texts = site.run, site.texts
+    return {
+        "language": texts.language,
+        "company": run.company,
+        "as_of": texts.date(run.as_of),
+        "run_id": run.run_id,
+        "model_version": run.model_version,
+        "prior": site.prior,
+        "rules": run.champion_kind == "rules",
+        "prior_rate": texts.percent(site.config.baseline.prior_rate),
+        "capacity": texts.number(site.config.scoring.capacity_per_portfolio),
+    }

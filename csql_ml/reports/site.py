@@ -1,0 +1,60 @@
+"""What every page of one report shares: the run, the language, the settings and where pages lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from csql_ml.config import Config
+from csql_ml.reports.evidence_text import Facts
+from csql_ml.reports.filenames import page_name
+from csql_ml.reports.run_folder import Run
+from csql_ml.reports.texts import Texts
+
+ACCOUNT_FOLDER = "account"
+PORTFOLIO_FOLDER = "csm"
+#: No id turns into this name: names made of ids begin with a letter or digit, or end in a hash.
+UNASSIGNED = "_unassigned.html"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One report being built.
+
+    ``portfolio_sizes`` counts the accounts per CSM (None: accounts without one); ``total`` counts them all.
+    """
+
+    run: Run
+    texts: Texts
+    facts: Facts
+    config: Config
+    portfolio_sizes: Mapping[str | None, int]
+    total: int
+
+    @property
+    def as_of(self) -> date:
+        return self.run.as_of
+
+    @property
+    def prior(self) -> bool:
+        """Whether the propensity is a starting assumption because no outcome was seen yet."""
+        return not self.run.labels_seen
+
+    def day(self, days_ago: float) -> str:
+        """The calendar day ``days_ago`` days before the as-of date, written in the report's language."""
+        return self.texts.date(self.as_of - timedelta(days=int(days_ago)))
+
+    def owner(self, csm_id: str | None) -> str:
+        """What a portfolio is called."""
+        return csm_id or self.texts.gettext("No CSM")
+
+
+def account_path(account_id: str) -> str:
+    """Path of an account's page inside the report."""
+    return f"{ACCOUNT_FOLDER}/{page_name(account_id)}"
+
+
+def portfolio_path(csm_id: str | None) -> str:
+    """Path of a portfolio's page inside the report."""
+    return f"{PORTFOLIO_FOLDER}/{page_name(csm_id) if csm_id else UNASSIGNED}"

@@ -1,0 +1,167 @@
+"""Output files that appear whole or not at all, and the fingerprints that make runs repeatable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from csql_ml.errors import OutputError
+
+MANIFEST = "manifest.json"
+RUN_FILES = ("scores.parquet", "explanations.parquet", "leads.jsonl", "accounts.jsonl", MANIFEST)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON with sorted keys; a number that is not finite is an error, not invalid JSON."""
+    separators = None if indent else (",", ":")
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """SHA-256 over named frames and JSON-able values; the same content gives the same text on any machine."""
+    digest = hashlib.sha256()
+    for name in sorted(parts):
+        part = parts[name]
+        digest.update(f"{name}\x1e".encode())
+        if isinstance(part, pd.DataFrame):
+            _add_frame(digest, part)
+        else:
+            digest.update(json_text(part).encode())
+    return digest.hexdigest()
+
+
+def _add_frame(digest: Any, frame: pd.DataFrame) -> None:
+    for column in frame.columns:
+        values = frame[column]
+        digest.update(f"{column}\x1f".encode())
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            numbers = values.to_numpy(dtype="<f8", na_value=np.nan)
+            digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
+        else:
+            texts = ["\x00" if pd.isna(v) else str(v) for v in values]
+            digest.update("\x1f".join(texts).encode())
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_parquet(frame: pd.DataFrame, path: Path, schema: pa.Schema | None = None) -> None:
+    """One Parquet file with the same bytes for the same frame."""
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, path, compression="zstd")
+
+
+def write_jsonl(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """One JSON object per line; returns how many."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for record in records:
+            file.write(json_text(record) + "\n")
+            count += 1
+    return count
+
+
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write one file beside its place and move it there when it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        _sync(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_folder(out: Path, write: Callable[[Path], object]) -> None:
+    """Fill a folder beside its place and move it there when it is complete; an earlier run's folder is replaced.
+
+    Raises
+    ------
+    OutputError
+        ``out`` holds anything but an earlier run, or cannot be written.
+    """
+    refuse_foreign(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    except OSError as error:
+        raise OutputError(f"folder {out} cannot be written: {error.strerror or error}") from error
+    try:
+        write(temporary)
+        temporary.chmod(0o755)
+        for file in sorted(temporary.iterdir()):
+            _sync(file)
+        _swap(temporary, out)
+    except OSError as error:
+        raise OutputError(f"folder {out} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Refuse a folder that holds anything but the files of a run."""
+    if out.is_file():
+        raise OutputError(f"{out} is a file; --out names a folder")
+    if not out.is_dir():
+        return
+    foreign = sorted(p.name for p in out.iterdir() if p.name not in RUN_FILES)
+    if foreign:
+        raise OutputError(f"folder {out} holds {foreign[0]!r}, which is not part of a run; choose a new or empty folder")
+
+
+def _swap(new: Path, place: Path) -> None:
+    if not place.exists():
+        new.rename(place)
+        return
+    old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
+    place.rename(old / "run")
+    new.rename(place)
+    shutil.rmtree(old)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run folder, its files checked against their SHA-256.
+
+    Raises
+    ------
+    OutputError
+        The folder is no run, or a file was changed after the run.
+    """
+    path = run / MANIFEST
+    if not path.is_file():
+        raise OutputError(f"{run} has no {MANIFEST}; --run names a folder written by csql score")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        files = dict(manifest["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{path} is not a run's manifest: {error}; score again") from error
+    for name, expected in files.items():
+        file = run / name
+        if not file.is_file() or file_sha256(file) != expected:
+            raise OutputError(f"{file} is missing or was changed after the run; score again")
+    return manifest
