@@ -43,7 +43,9 @@ def _day(text: str) -> date:
         raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD") from None
 
 
-AsOf = Annotated[date, typer.Option("--as-of", parser=_day, metavar="DATE", help="Only what was known before this day.")]
+AsOf = Annotated[
+    date, typer.Option("--as-of", parser=_day, metavar="DATE", help="Only what was known before this day.")
+]
 
 
 @app.command()
@@ -291,7 +293,13 @@ def _progress(quiet: bool) -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1)
         yield lambda step, done, of: bar.update(task, description=step, completed=done, total=of)
@@ -316,7 +324,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Expansion propensity for customer success. Add --debug to any command to see a traceback."""
 

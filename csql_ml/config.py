@@ -303,7 +303,7 @@ class Config(Section):
     def path(self, value: str | Path) -> Path:
         """A path of the configuration, relative to the configuration file's folder."""
         path = Path(value).expanduser()
-        return path if path.is_absolute() else (self.home / path)
+        return path if path.is_absolute() else Path(os.path.normpath(self.home / path))
 
     @property
     def data_folder(self) -> Path:
@@ -341,7 +341,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
             if key in seen:

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from csql_ml.contract.tables import TABLES
 
 
-@ibis.udf.scalar.builtin(name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp"))
+@ibis.udf.scalar.builtin(name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp"))  # type: ignore[untyped-decorator]
 def _to_zone(zone: str, instant: Any) -> Any:
     """Local wall clock of an instant; DuckDB and Postgres both have it under this name."""
 

@@ -6,7 +6,7 @@ from the as-of date's midnight to the end of the next quarter. Renewals and chur
 =============  ========================================================================================================
 state          when
 =============  ========================================================================================================
-positive       a lead created within the horizon has reached the outcome stage
+positive       a lead created within the horizon has reached the outcome stage or a later one
 open           not decided yet: the horizon has not ended, or a lead created within it has no outcome (wait for it)
 negative       decided, and none reached the stage
 unobserved     nobody would have acted: outside the covered portfolios, never worked, or a lead was in work already
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -29,14 +29,12 @@ from csql_ml.contract.tables import LEAD_TYPES
 from csql_ml.quarters import horizon_end
 
 if TYPE_CHECKING:
-    from csql_ml.config import Config
+    from csql_ml.config import Config, Stage
     from csql_ml.snapshots import SnapshotBuilder
 
 State = Literal["positive", "negative", "open", "unobserved"]
 COLUMNS = ("account_id", "as_of", "state", "reason", "label", "amount", "lead_type")
 
-#: Day count of the outcome stage, and of what ends a lead without reaching it.
-_REACHED = {"accepted": "accepted_days_ago", "opportunity": "opportunity_days_ago", "won": "closed_days_ago"}
 _LEAD_COLUMNS = (
     "account_id",
     "type",
@@ -81,7 +79,8 @@ class LabelBook:
         Returns
         -------
         DataFrame
-            `COLUMNS`; ``label`` is 1.0, 0.0 or NaN, ``amount`` the ARR of won leads (NaN unless positive).
+            `COLUMNS`; ``label`` is 1.0, 0.0 or NaN, ``amount`` the ARR won with the horizon's leads (NaN unless
+            positive).
         """
         if now not in self._cache:
             self._cache[now] = self._label(now)
@@ -91,7 +90,8 @@ class LabelBook:
         spine = self._spine.frame[self._spine.frame["as_of"].map(lambda d: d < now)].reset_index(drop=True)
         leads, coverage = self._table(now, "csqls", _LEAD_COLUMNS), self._coverage(now)
         parts = [
-            self._label_snapshot(as_of, rows, leads, coverage, now) for as_of, rows in spine.groupby("as_of", sort=True)
+            self._label_snapshot(cast("date", as_of), rows, leads, coverage, now)
+            for as_of, rows in spine.groupby("as_of", sort=True)
         ]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
@@ -131,16 +131,22 @@ class LabelBook:
         return _with_numbers(out)
 
 
-def _outcomes(leads: pd.DataFrame, stage: str, *, since: int, until: int) -> pd.DataFrame:
+def _reached(leads: pd.DataFrame, stage: Stage) -> pd.Series:
+    """Whether each lead has reached a stage. A later stage implies the earlier ones: a CRM may skip their dates."""
+    won = leads["closed_days_ago"].notna() & leads["won"].eq(True).fillna(False).astype(bool)
+    opportunity = won | leads["opportunity_days_ago"].notna()
+    accepted = opportunity | leads["accepted_days_ago"].notna()
+    return {"accepted": accepted, "opportunity": opportunity, "won": won}[stage]
+
+
+def _outcomes(leads: pd.DataFrame, stage: Stage, *, since: int, until: int) -> pd.DataFrame:
     """Per account: leads created within the horizon, how many reached the stage and how many are undecided."""
     created = leads["created_days_ago"]
     window = leads[leads["type"].isin(LEAD_TYPES) & (created <= since) & (created > until)].copy()
-    reached = window[_REACHED[stage]].notna()
-    if stage == "won":
-        reached &= window["won"].eq(True).fillna(False).astype(bool)
+    reached = _reached(window, stage)
     decided = reached | window["rejected_days_ago"].notna() | window["closed_days_ago"].notna()
     window = window.assign(leads=1, reached=reached.astype(int), pending=(~decided).astype(int))
-    window["amount"] = window["arr"].astype("float64").where(reached)
+    window["amount"] = window["arr"].astype("float64").where(_reached(window, "won"))
     window = window.sort_values(
         ["account_id", "reached", "created_days_ago", "type"], ascending=[True, False, False, True]
     )
@@ -159,23 +165,18 @@ def _covered_share(spine: pd.DataFrame, coverage: pd.DataFrame, *, since: int, u
     start = coverage["start_days_ago"].clip(upper=since)
     end = coverage["end_days_ago"].fillna(until).clip(lower=until)
     spans = coverage.assign(first=start, last=end)[start > end]
-    by_account = _union_days(spans[spans["account_id"].notna()], "account_id")
-    by_csm = _union_days(spans[spans["account_id"].isna()], "csm_id")
-    days = np.maximum(
-        spine["account_id"].map(by_account).fillna(0).to_numpy(dtype=float),
-        spine["csm_id"].map(by_csm).fillna(0).to_numpy(dtype=float),
-    )
-    return days / (since - until)
+    by_account = _covered_days(spans[spans["account_id"].notna()], "account_id")
+    by_csm = _covered_days(spans[spans["account_id"].isna()], "csm_id")
+    keys = zip(spine["account_id"], spine["csm_id"], strict=True)
+    days = [len(by_account.get(account, set()) | by_csm.get(csm, set())) for account, csm in keys]
+    return np.array(days, dtype=float) / (since - until)
 
 
-def _union_days(spans: pd.DataFrame, key: str) -> dict[str, int]:
-    """Days covered per key; days covered twice count once."""
-    days: dict[str, int] = {}
-    for name, rows in spans.groupby(key):
-        covered = {
-            d for first, last in zip(rows["first"], rows["last"], strict=True) for d in range(int(last), int(first))
-        }
-        days[str(name)] = len(covered)
+def _covered_days(spans: pd.DataFrame, key: str) -> dict[str, set[int]]:
+    """Days covered per key, as a set: days covered twice count once."""
+    days: dict[str, set[int]] = {}
+    for name, first, last in zip(spans[key], spans["first"], spans["last"], strict=True):
+        days.setdefault(str(name), set()).update(range(int(last), int(first)))
     return days
 
 

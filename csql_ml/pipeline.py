@@ -1,5 +1,7 @@
-"""The main job, step by step: check, features, train, score, explain, report. Reads like the diagram in
-docs/architecture.md; each step's arithmetic lives in the module it is named after."""
+"""The main job, step by step: check, features, train, score, explain.
+
+Reads like the diagram in docs/architecture.md; each step's arithmetic lives in the module it is named after.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from csql_ml.company import Company, Progress, open_company, open_inputs
 from csql_ml.config import Config
 from csql_ml.contract.report import Inputs, summary_rows
 from csql_ml.errors import BundleError, ContractError, OutputError, TrainingError
-from csql_ml.explain.evidence import Evidence
+from csql_ml.explain.evidence import Evidence, source_of
 from csql_ml.handoff.lead import Dossier, lead_of, thresholds
 from csql_ml.labels import COLUMNS as LABEL_COLUMNS
 from csql_ml.metrics import registry
@@ -260,6 +262,7 @@ def score(
         facts=snapshot.facts,
         typical=typical_values(champion),
         thresholds=thresholds(metrics, config, snapshot),
+        sources={m.name: source_of(m, config) for m in metrics},
     )
     dossier = Dossier(snapshot, scored, evidence, evidence.metrics, absent, config)
     records = list(dossier.records())
@@ -348,4 +351,6 @@ def account_record(run: Path, account_id: str) -> tuple[dict[str, Any], dict[str
             record: dict[str, Any] = json.loads(line)
             if record["account_id"] == account_id:
                 return manifest, record
-    raise OutputError(f"account {account_id!r} is not in run {run}; it scored {manifest['rows']['scores.parquet']} accounts")
+    raise OutputError(
+        f"account {account_id!r} is not in run {run}; it scored {manifest['rows']['scores.parquet']} accounts"
+    )

@@ -27,8 +27,9 @@ _FIGURES = {
     "log_loss": ("log loss", 4),
     "brier": ("Brier score", 4),
     "ece": ("calibration error (ECE)", 3),
-    "precision_at_capacity": ("precision at capacity", 3),
-    "arr_at_capacity": ("ARR captured at capacity", 0),
+    "precision_at_k": ("precision at capacity", 3),
+    "arr_at_k": ("ARR captured at capacity", 0),
+    "arr_share_at_k": ("share of all won ARR captured", 3),
 }
 _TOP = 5
 
@@ -64,7 +65,9 @@ def simulation(summary: Summary, out: Path, config: Path) -> Printed:
 def checked(result: Checked) -> Printed:
     """Result of ``csql check``."""
     counts = [
-        (t["table"], f"{t['read']:,}", f"{t['kept']:,}", f"{t['quarantined']:,}") if t["mapped"] else (t["table"], *"---")
+        (t["table"], f"{t['read']:,}", f"{t['kept']:,}", f"{t['quarantined']:,}")
+        if t["mapped"]
+        else (t["table"], *"---")
         for t in result.tables
     ]
     problems = [

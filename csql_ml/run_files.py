@@ -29,28 +29,34 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
-    """SHA-256 over named frames and JSON-able values; the same content gives the same text on any machine."""
+    """SHA-256 over named frames and JSON-able values.
+
+    The same content gives the same text on any machine, and any other content another one: a value, a missing value,
+    a name, the order of rows or columns. A frame's index does not count.
+    """
     digest = hashlib.sha256()
     for name in sorted(parts):
         part = parts[name]
-        digest.update(f"{name}\x1e".encode())
         if isinstance(part, pd.DataFrame):
+            digest.update(json_text(["frame", name, part.shape]).encode())
             _add_frame(digest, part)
         else:
-            digest.update(json_text(part).encode())
+            digest.update(json_text(["value", name, part]).encode())
     return digest.hexdigest()
 
 
 def _add_frame(digest: Any, frame: pd.DataFrame) -> None:
+    """JSON where it is exact, so that no text can look like the end of a value; floats by their bits."""
     for column in frame.columns:
         values = frame[column]
-        digest.update(f"{column}\x1f".encode())
-        if pd.api.types.is_numeric_dtype(values.dtype):
+        if pd.api.types.is_float_dtype(values.dtype):
             numbers = values.to_numpy(dtype="<f8", na_value=np.nan)
+            digest.update(json_text(["numbers", column]).encode())
             digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
         else:
-            texts = ["\x00" if pd.isna(v) else str(v) for v in values]
-            digest.update("\x1f".join(texts).encode())
+            texts = [None if pd.isna(v) else str(v) for v in values]
+            kind = "whole numbers" if pd.api.types.is_numeric_dtype(values.dtype) else "texts"
+            digest.update(json_text([kind, column, texts]).encode())
 
 
 def file_sha256(path: Path) -> str:
@@ -76,9 +82,18 @@ def write_jsonl(records: Iterable[Mapping[str, Any]], path: Path) -> int:
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write one file beside its place and move it there when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write one file beside its place and move it there when it is complete.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written; what was there before is still there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -126,17 +141,26 @@ def refuse_foreign(out: Path) -> None:
         return
     foreign = sorted(p.name for p in out.iterdir() if p.name not in RUN_FILES)
     if foreign:
-        raise OutputError(f"folder {out} holds {foreign[0]!r}, which is not part of a run; choose a new or empty folder")
+        raise OutputError(
+            f"folder {out} holds {foreign[0]!r}, which is not part of a run; choose a new or empty folder"
+        )
 
 
 def _swap(new: Path, place: Path) -> None:
     if not place.exists():
         new.rename(place)
         return
-    old = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
-    place.rename(old / "run")
-    new.rename(place)
-    shutil.rmtree(old)
+    # A folder cannot be renamed over a full one: the old run steps aside, and comes back if its heir cannot move in.
+    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
+    try:
+        place.rename(aside / "run")
+        try:
+            new.rename(place)
+        except OSError:
+            (aside / "run").rename(place)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,14 +98,14 @@ def score_snapshot(
             "expected_arr": explained.propensity * potential,
             "status": _statuses(barred, risks, gates, over),
             "lead_type": [h.type if h else None for h in found],
-            "risk_flags": [",".join(risks.columns[row]) for row in risks.to_numpy()],
+            "risk_flags": [",".join(risks.columns[row]) for row in risks.to_numpy(dtype=bool)],
             "failed_gates": [",".join(gates.failed(row)) for row in range(len(features))],
             "csm_id": _text(snapshot.accounts["csm_id"]),
         }
     )
     return Scored(
         scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
-        explanations=explain(champion, features),
+        explanations=explain(champion, features, found=explained),
         points=explained,
         risks=risks,
         gates=gates,
@@ -171,5 +170,3 @@ def _ranked(scores: pd.DataFrame, config: Config) -> pd.DataFrame:
     return scores.assign(
         rank=rank, rank_in_portfolio=in_portfolio, percentile=percentile, band=pd.Series(band, index=rank.index)
     )
-
-

@@ -21,7 +21,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from csql_ml.contract.tables import TABLES, Table
-from csql_ml.days import day_of, known_day, local_day, own_day
+from csql_ml.days import day_of, known_day, local_day
 from csql_ml.errors import ContractError
 from csql_ml.metrics import registry
 from csql_ml.metrics.compiler import Available, Compiled, compile_metrics
@@ -202,7 +202,7 @@ class SnapshotBuilder:
     def _contacts(self, tables: Mapping[str, ir.Table], accounts: pd.DataFrame) -> pd.DataFrame:
         if "contacts" not in tables:
             return pd.DataFrame(columns=["contact_id", "account_id", "role", "since_days_ago"])
-        rows = self._inputs.con.to_pandas(tables["contacts"].order_by(["account_id", "contact_id"]))
+        rows: pd.DataFrame = self._inputs.con.to_pandas(tables["contacts"].order_by(["account_id", "contact_id"]))
         return rows[rows["account_id"].isin(accounts["account_id"])].reset_index(drop=True)
 
     def _nothing_known(self, as_of: date) -> str:
@@ -227,6 +227,3 @@ def _typed(features: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
         else:
             features[column] = features[column].astype("float64")
     return features
-
-
-__all__ = ["Snapshot", "SnapshotBuilder", "cut", "cut_activity", "days_ago_name", "known_before", "own_day"]

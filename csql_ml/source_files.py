@@ -94,7 +94,7 @@ def _format(file: Path, what: str) -> str:
     name = file.name.lower().removesuffix(".gz")
     kind = _FORMATS.get(Path(name).suffix)
     if kind is None or (kind == "parquet" and file.name.lower().endswith(".gz")):
-        raise SourceError(f"{what}: cannot tell the format of {file.name} from its ending; known are {_FORMAT_HINT}")
+        raise SourceError(f"{what}: cannot tell the format of {file} from its ending; known are {_FORMAT_HINT}")
     return kind
 
 

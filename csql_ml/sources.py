@@ -21,8 +21,9 @@ from ibis.common.exceptions import IbisError
 
 from csql_ml.config import Config, TableMapping
 from csql_ml.contract.tables import TABLES
-from csql_ml.errors import ConfigError, ContractError, MissingExtraError, SourceError
+from csql_ml.errors import ConfigError, ContractError, SourceError
 from csql_ml.source_files import file_relation, first_line, identifier, literal
+from csql_ml.source_postgres import Postgres, relation_of
 
 #: Types that arrive as they are; anything else (nested, binary, 128-bit) arrives as text.
 _PLAIN_TYPE = re.compile(
@@ -64,7 +65,7 @@ class Warehouse:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._folder = tempfile.TemporaryDirectory(prefix="csql-", ignore_cleanup_errors=True)
-        self._remote: Any = None
+        self._remote: Postgres | None = None
         self._raw_ready = False
         try:
             self.connection = self._connect()
@@ -128,7 +129,7 @@ class Warehouse:
             return None
         with self.reading(name):
             if self._remote is not None and mapping.file is None:
-                return self._copy_remote(name, mapping)
+                return self._copy_remote(name, mapping, self._remote)
             source, view = f"csql_source_{name}", f"csql_input_{name}"
             self._view(source, self._relation(name, mapping))
             types = {row[0]: row[1] for row in self._rows(f"DESCRIBE {identifier(source)}")}
@@ -229,7 +230,7 @@ class Warehouse:
         if database is None:
             return
         if re.match(r"postgres(ql)?://", database):
-            self._remote = _connect_postgres(database)
+            self._remote = Postgres(database)
             return
         if "://" in database:
             scheme = database.split("://", 1)[0]
@@ -238,30 +239,32 @@ class Warehouse:
         if not path.is_file():
             raise SourceError(f"data.database: {path} does not exist")
         try:
-            self.connection.raw_sql(f"ATTACH {literal(str(path))} AS csql_database (READ_ONLY)")
-            self.connection.raw_sql("SET search_path = 'csql_work.main,csql_database.main'")
+            self._run(f"ATTACH {literal(str(path))} AS csql_database (READ_ONLY)")
+            self._run("SET search_path = 'csql_work.main,csql_database.main'")
+            self._show_schemas()
         except duckdb.Error as error:
             raise SourceError(f"data.database: {path} cannot be opened: {_reason(error)}") from error
 
-    def _copy_remote(self, name: str, mapping: TableMapping) -> ir.Table:
-        """Copy the mapped columns of a table or query of the company's database, batch by batch."""
+    def _show_schemas(self) -> None:
+        """Let queries write ``schema.table``, which DuckDB looks up in the first database only."""
+        columns = "database_name, schema_name, {0}_name, internal"
+        kinds = [f"SELECT {columns.format(kind)} FROM duckdb_{kind}s()" for kind in ("table", "view")]
+        where = "database_name = 'csql_database' AND schema_name <> 'main' AND NOT internal"
+        for _, schema, table, _ in self._rows(f"SELECT * FROM ({' UNION ALL '.join(kinds)}) WHERE {where}"):
+            name = f"{identifier(schema)}.{identifier(table)}"
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+            self._run(f"CREATE VIEW {name} AS SELECT * FROM csql_database.{name}")
+
+    def _copy_remote(self, name: str, mapping: TableMapping, remote: Postgres) -> ir.Table:
+        """Copy the mapped columns of a table or query of the company's database."""
         if self.config.data.raw and mapping.query is not None:
             raise ConfigError(f"data.tables.{name}.query runs in data.database and cannot see the files of data.raw")
+        relation, file = relation_of(mapping.table, mapping.query), Path(self._folder.name) / f"{name}.csv"
         try:
-            if mapping.query is not None:
-                rows = self._remote.sql(mapping.query)
-            else:
-                *schema, table = str(mapping.table).split(".")
-                rows = self._remote.table(table, database=".".join(schema) or None)
-            chosen = self._choose(name, mapping, tuple(rows.columns))
-            reader = rows.select(**{ours: rows[theirs] for ours, theirs in chosen.items()}).to_pyarrow_batches()
-            self.connection.con.register("csql_batches", reader)
-            self._run(f"CREATE OR REPLACE TABLE csql_input_{name} AS SELECT * FROM csql_batches")
-            self.connection.con.unregister("csql_batches")
-        except (ConfigError, ContractError, duckdb.Error):
-            raise
-        except Exception as error:  # every driver has its own exceptions
+            remote.copy(relation, self._choose(name, mapping, remote.columns(relation)), file)
+        except remote.error as error:
             raise SourceError(f"{name}: {self.location(name)} cannot be read: {first_line(error)}") from error
+        self._view(f"csql_input_{name}", self._file_relation(str(file), name))
         return self.connection.table(f"csql_input_{name}")
 
     # ------------------------------------------------------------ SQL
@@ -294,16 +297,6 @@ def _single_select(query: str, name: str) -> str:
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ConfigError(f"data.tables.{name}.query must be a single SELECT statement")
     return statements[0].query.strip().rstrip(";")
-
-
-def _connect_postgres(url: str) -> Any:
-    try:
-        return ibis.connect(url)
-    except ImportError as error:
-        raise MissingExtraError("reading from PostgreSQL", "postgres") from error
-    except Exception as error:  # the driver is optional, so its exceptions cannot be named here
-        shown = re.sub(r"//[^/@]*@", "//", url)
-        raise SourceError(f"data.database: {shown} cannot be opened: {type(error).__name__}") from error
 
 
 def open_warehouse(config: Config) -> Warehouse:

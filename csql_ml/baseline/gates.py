@@ -1,13 +1,14 @@
 """The four hard qualification gates, read off the metrics that name a gate.
 
 A gate is ``passed`` when one of its metrics is at its threshold, ``failed`` when some could be measured and none is,
-and ``not_checked`` when none could be measured because its source is absent: a missing source is never a zero.
+and ``not_checked`` when none could be measured because its source is absent: a missing source is never a zero. A
+metric that needs another one beside it (`Metric.also`) is unmeasured too while only that other one is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,17 @@ def at_threshold(
     return reached
 
 
+def _measured(
+    metric: Metric, metrics: Mapping[str, Metric], features: pd.DataFrame, config: Config, as_of: date
+) -> pd.Series:
+    """Whether enough is known of each account to say that a metric is, or is not, at its threshold."""
+    known = features[metric.name].notna()
+    if metric.also not in metrics:
+        return known
+    alone = at_threshold(replace(metric, also=None), metrics, features, config, as_of)
+    return known & (~alone | features[metric.also].notna())
+
+
 def check(metrics: Sequence[Metric], features: pd.DataFrame, config: Config, as_of: date) -> GateResults:
     """Check the required gates of every account.
 
@@ -85,15 +97,15 @@ def check(metrics: Sequence[Metric], features: pd.DataFrame, config: Config, as_
     """
     by_name = {m.name: m for m in metrics}
     gates = config.gates.required
-    openers = {gate: tuple(m.name for m in metrics if m.gate == gate) for gate in gates}
+    openers: dict[str, tuple[str, ...]] = {gate: tuple(m.name for m in metrics if m.gate == gate) for gate in gates}
     names = [n for gate in gates for n in openers[gate]]
-    reached = pd.DataFrame(
-        {n: at_threshold(by_name[n], by_name, features, config, as_of) for n in names}, index=features.index
+    reached, measured = (
+        pd.DataFrame({n: rule(by_name[n], by_name, features, config, as_of) for n in names}, index=features.index)
+        for rule in (at_threshold, _measured)
     )
     states = {}
     for gate in gates:
         columns = list(openers[gate])
-        measured = features[columns].notna().any(axis=1).to_numpy()
-        opened = reached[columns].any(axis=1).to_numpy()
-        states[gate] = np.select([opened, measured], [PASSED, FAILED], default=NOT_CHECKED)
+        opened, known = (frame[columns].any(axis=1).to_numpy() for frame in (reached, measured))
+        states[gate] = np.select([opened, known], [PASSED, FAILED], default=NOT_CHECKED)
     return GateResults(pd.DataFrame(states, index=features.index), reached, openers)

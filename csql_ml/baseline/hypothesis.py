@@ -25,8 +25,9 @@ class Hypothesis:
 def hypotheses(features: pd.DataFrame, facts: pd.DataFrame, config: Config) -> list[Hypothesis | None]:
     """The hypothesis of every account, None where the facts point at nothing; same order as ``features``.
 
-    Signs in order of strength: a module named in a business review, an upgrade attempt with a higher plan left,
-    seats running out, clicks on a module's gated features, and advocacy for a referral.
+    Signs in order of strength: a module named in a business review, an upgrade attempt (to the next plan, or more of
+    the same on the highest), seats running out, clicks on a module's gated features, clicks on other gated features
+    with a higher plan left, and advocacy for a referral. An account with a clear next product always has a hypothesis.
     """
     columns = {**facts.to_dict("series"), **features.to_dict("series")}
     names = [n for n in _NEEDED if n in columns]
@@ -42,6 +43,8 @@ _NEEDED = (
     "gated_mask",
     "seat_saturation",
     "upgrade_attempts",
+    "gated_feature_clicks_90d",
+    "next_product_clear",
     "advocacy_index",
 )
 
@@ -60,6 +63,11 @@ def _hypothesis(row: dict[str, Any], config: Config) -> Hypothesis | None:
     clicked = _first_module(row, "gated_mask", config)
     if clicked is not None:
         return Hypothesis("cross_sell", clicked, "gated_feature_clicks")
+    if higher is not None and _number(row, "gated_feature_clicks_90d") > 0:
+        return Hypothesis("upsell", higher, "gated_feature_clicks")
+    # The sign itself may be a metric that the configuration excludes.
+    if _number(row, "next_product_clear") >= 1:
+        return Hypothesis("upsell", higher or main, "next_product_clear")
     if _number(row, "advocacy_index") >= 2:
         return Hypothesis("referral", main, "advocacy_index")
     return None

@@ -51,7 +51,7 @@ class WeightedScore(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     --------
     >>> term = ScoreTerm("seat_saturation", "engagement", 0.4, 0.8, 1.0)
     >>> score = WeightedScore.from_prior((term,))
-    >>> score.csql_score(pd.DataFrame({"seat_saturation": [0.4, 0.6, 0.9]})).tolist()
+    >>> score.csql_score(pd.DataFrame({"seat_saturation": [0.4, 0.6, 0.9]})).round(1).tolist()
     [0.0, 50.0, 100.0]
     """
 

@@ -15,7 +15,8 @@ import ibis.expr.types as ir
 
 from csql_ml.config import Config
 from csql_ml.contract.duplicates import known_at, mark_duplicates, repeated
-from csql_ml.contract.parsing import Parsed, as_text, declared_type, parse
+from csql_ml.contract.findings import find_problems
+from csql_ml.contract.parsing import Parsed, declared_type, parse
 from csql_ml.contract.quarantine import write_quarantine
 from csql_ml.contract.report import Inputs, Problem, TableReport, summary_rows
 from csql_ml.contract.rules import Rule, account_rule, check_rules, column_rules, duplicate_rules, first_problem
@@ -23,9 +24,6 @@ from csql_ml.contract.tables import TABLES, Column, Table
 from csql_ml.sources import Warehouse
 
 __all__ = ["Inputs", "Problem", "TableReport", "summary_rows", "validate"]
-
-_EXAMPLES = 5
-_LONGEST_EXAMPLE = 80
 
 
 def validate(warehouse: Warehouse, config: Config, quarantine: Path | None = None) -> Inputs:
@@ -145,8 +143,9 @@ def _typed(table: Table, raw: ir.Table) -> ir.Table:
             continue
         parsed = parse(raw[column.name], column)
         columns[column.name] = parsed.value.cast(declared_type(column))
-        if column.dtype != "string":  # of a text, its value says it all
+        if column.dtype != "string":  # a text is what it is
             columns[f"{column.name}__filled"] = parsed.filled
+        if column.dtype in ("integer", "number"):  # others are recognised if they have a value
             columns[f"{column.name}__recognised"] = parsed.recognised
             columns[f"{column.name}__finite"] = parsed.finite
         columns[f"{column.name}__raw"] = raw[column.name]
@@ -167,10 +166,9 @@ def _rules(table: Table, raw: ir.Table, typed: ir.Table, accounts: ir.Table | No
 def _parsed(column: Column, typed: ir.Table) -> Parsed:
     """What `_typed` wrote down about one column."""
     value = typed[column.name]
-    if column.dtype == "string":
-        return Parsed(value, value.notnull(), value.notnull(), ibis.literal(True))
-    flags = (typed[f"{column.name}__{flag}"] for flag in ("filled", "recognised", "finite"))
-    return Parsed(value, *flags)
+    flags = {"filled": value.notnull(), "recognised": value.notnull(), "finite": ibis.literal(True)}
+    flags |= {flag: typed[f"{column.name}__{flag}"] for flag in flags if f"{column.name}__{flag}" in typed.columns}
+    return Parsed(value, **flags)
 
 
 def _staged(table: Table, raw: ir.Table, typed: ir.Table, rules: list[Rule]) -> ir.Table:
@@ -217,13 +215,9 @@ def _keep(warehouse: Warehouse, table: Table, good: ir.Table) -> ir.Table:
 
 def _report(table: Table, staged: ir.Table, good: ir.Table, bad: ir.Table, rules: list[Rule]) -> TableReport:
     read, kept = int(staged.count().execute()), int(good.count().execute())
-    problems: list[Problem] = []
-    if read > kept:
-        problems += _quarantined(table, bad, rules)
-    problems += [
-        _problem(table, good.filter(rule.bad), rule, "warn") for rule in check_rules(table, good, "warn") if kept
-    ]
-    problems = [p for p in problems if p.rows]
+    problems = find_problems(table, bad, rules, "quarantine") if read > kept else []
+    for rule in check_rules(table, good, "warn"):
+        problems += find_problems(table, good.filter(rule.bad).mutate(problem=0), [rule], "warn")
     if read == 0:
         action: Literal["warn", "stop"] = "warn" if table.optional else "stop"
         problems.append(Problem(table.name, "", "empty", 0, action, "the table has no rows"))
@@ -234,37 +228,6 @@ def _report(table: Table, staged: ir.Table, good: ir.Table, bad: ir.Table, rules
     return TableReport(table.name, read, kept, read - kept, tuple(problems))
 
 
-def _quarantined(table: Table, bad: ir.Table, rules: list[Rule]) -> list[Problem]:
-    found = bad.group_by("problem").aggregate(rows=bad.count()).to_pandas()
-    counts = dict(zip(found["problem"], found["rows"], strict=True))
-    return [
-        replace(_problem(table, bad.filter(bad.problem == i), rules[i], "quarantine"), rows=int(counts[i]))
-        for i in sorted(counts)
-    ]
-
-
-def _problem(table: Table, rows: ir.Table, rule: Rule, action: Any) -> Problem:
-    """Count the rows and name some of them by key."""
-    count = int(rows.count().execute())
-    examples = _examples(table, rows) if count else ()
-    return Problem(table.name, rule.column, rule.kind, count, action, rule.message, examples)
-
-
-def _examples(table: Table, rows: ir.Table) -> tuple[str, ...]:
-    """Keys of the first rows in the keys' order, as they stand in the source; accounts where rows have no key."""
-    parts = [_raw_or_typed(rows, name) for name in table.key]
-    key = ibis.literal(" / ").join(parts) if len(parts) > 1 else parts[0] if parts else ibis.null("string")
-    account = _raw_or_typed(rows, "account_id")
-    shown = ibis.coalesce(key.nullif(""), account).substr(0, _LONGEST_EXAMPLE)
-    named = rows.select(shown=shown).filter(lambda t: t.shown.notnull()).distinct().order_by("shown")
-    return tuple(named.limit(_EXAMPLES).to_pandas()["shown"])
-
-
-def _raw_or_typed(rows: ir.Table, name: str) -> ir.StringValue:
-    typed = rows[name].cast("string")
-    return ibis.coalesce(as_text(rows[f"{name}__raw"]), typed) if f"{name}__raw" in rows.columns else typed
-
-
 @ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator, unused-ignore]
     name="timezone", signature=(("string", "timestamp"), "timestamp('UTC')")
 )
@@ -273,7 +236,7 @@ def _instant(zone: str, local: Any) -> Any:
 
 
 def _warn_before_first_contract(kept: dict[str, ir.Table], reports: dict[str, TableReport], zone: str) -> None:
-    """Count what happened before the account's first contract began: imports and trials, or wrong data."""
+    """Count what happened before the account's first contract began: trials and imports, or wrong data."""
     if "contracts" not in kept:
         return
     contracts = kept["contracts"]
@@ -282,8 +245,8 @@ def _warn_before_first_contract(kept: dict[str, ir.Table], reports: dict[str, Ta
     for name, time in (("events", "occurred_at"), ("tickets", "opened_at")):
         if name in kept:
             rows = kept[name].join(first, "account_id")
-            early = rows.filter(rows[time] < rows.begins)
+            early = rows.filter(rows[time] < rows.begins).mutate(problem=0)
+            by_account = replace(TABLES[name], key=("account_id",))
             rule = Rule(time, "before_first_contract", "before the first day of the account's first contract")
-            problem = _problem(TABLES[name], early, rule, "warn")
-            if problem.rows:
-                reports[name] = replace(reports[name], problems=(*reports[name].problems, problem))
+            found = find_problems(by_account, early, [rule], "warn")
+            reports[name] = replace(reports[name], problems=(*reports[name].problems, *found))

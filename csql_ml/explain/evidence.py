@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from csql_ml.metrics.compiler import measures_of
 from csql_ml.metrics.definition import Metric
+
+if TYPE_CHECKING:
+    from csql_ml.config import Config
 
 Floats = npt.NDArray[np.float64]
 
 #: How many reasons a page shows at most.
 MOST_FOR, MOST_AGAINST = 4, 2
-#: Points below half a hundredth of a percentage point would show as 0.00.
+#: Less than half of a tenth of a percentage point would show as 0.0.
 LEAST_POINTS = 0.0005
 
 
@@ -44,6 +48,8 @@ class Evidence:
         Median of each metric's headline value among the reference accounts.
     thresholds
         Threshold per metric, None where there is none.
+    sources
+        Input tables per metric, as `source_of` names them.
     """
 
     metrics: Mapping[str, Metric]
@@ -53,6 +59,7 @@ class Evidence:
     facts: pd.DataFrame
     typical: Mapping[str, float]
     thresholds: Mapping[str, float | None]
+    sources: Mapping[str, str]
 
     def reasons(self, row: int) -> tuple[list[dict[str, Any]], float]:
         """Reasons of one account, strongest first within each side, and the points of everything else."""
@@ -74,7 +81,8 @@ class Evidence:
         metric = self.metrics.get(self.columns[column])
         if metric is None or not metric.shown or metric.direction == 0:
             return False
-        value, typical = self.features[metric.name].iat[row], self.typical.get(metric.name, np.nan)
+        value: Any = self.features[metric.name].iat[row]
+        typical = self.typical.get(metric.name, np.nan)
         if pd.isna(value) or pd.isna(typical):
             return False
         return bool((value - typical) * metric.direction * self.points[row, column] > 0)
@@ -92,7 +100,7 @@ class Evidence:
             "typical": plain(self.typical.get(metric.name)),
             "window_days": metric.windows[0] if metric.windows else None,
             "facts": self.facts_of(metric, row),
-            "source": source_of(metric),
+            "source": self.sources.get(metric.name),
             "side": side,
         }
 
@@ -103,10 +111,10 @@ class Evidence:
         return {c.removeprefix(prefix): plain(self.facts[c].iat[row]) for c in names}
 
 
-def source_of(metric: Metric) -> str | None:
-    """The input tables a metric's quoted facts come from."""
-    tables = {"events" if m.source == "activity" else m.source for m in metric.facts.values()}
-    return ", ".join(sorted(tables)) or None
+def source_of(metric: Metric, config: Config) -> str:
+    """The input tables that a metric is computed from."""
+    tables = {"events" if m.source == "activity" else m.source for m, _ in measures_of(metric, config)}
+    return ", ".join(sorted(tables))
 
 
 def plain(value: Any) -> Any:

@@ -97,18 +97,27 @@ class Dossier:
         ]
 
     def _missing(self, row: int) -> list[dict[str, Any]]:
-        """Metrics of failed gates that are below their thresholds."""
-        names = [n for gate in self.scored.gates.failed(row) for n in self.scored.gates.openers[gate]]
+        """Metrics that keep failed gates shut: measured, and not at their thresholds."""
+        gates = self.scored.gates
+        names = [self._lacking(n, row) for gate in gates.failed(row) for n in gates.openers[gate]]
         return [
             {
                 "metric": name,
-                "value": plain(self.snapshot.features[name].iat[row]),
+                "value": value,
                 "threshold": self.evidence.thresholds.get(name),
                 "unit": self.metrics[name].unit,
             }
-            for name in names
-            if not pd.isna(self.snapshot.features[name].iat[row])
+            for name in dict.fromkeys(names)
+            if (value := plain(self.snapshot.features[name].iat[row])) is not None
         ]
+
+    def _lacking(self, name: str, row: int) -> str:
+        """The metric itself, or the one it depends on where it is at its own threshold already."""
+        metric, limit = self.metrics[name], self.evidence.thresholds.get(name)
+        value: Any = self.snapshot.features[name].iat[row]
+        if metric.also is None or metric.also not in self.metrics or limit is None:
+            return name
+        return metric.also if (value <= limit if metric.direction < 0 else value >= limit) else name
 
     def _hypothesis(self, row: int) -> dict[str, Any] | None:
         found = self.scored.hypotheses[row]
@@ -163,14 +172,18 @@ def lead_key(account_id: str, lead_type: str | None, product: str | None, trigge
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def lead_of(record: Mapping[str, Any], champion: Champion, run_id: str, config: Config, snapshot: Snapshot) -> dict[str, Any]:
+def lead_of(
+    record: Mapping[str, Any], champion: Champion, run_id: str, config: Config, snapshot: Snapshot
+) -> dict[str, Any]:
     """The CSQL record of a qualified account: what the AE needs, and whom it is routed to."""
     if record["status"] != QUALIFIED:
         raise ValueError(f"account {record['account_id']} is {record['status']}, not {QUALIFIED}")
     hypothesis, trigger = record["hypothesis"], record["trigger"]
     product = hypothesis["product"] if hypothesis else None
     return {
-        "lead_key": lead_key(record["account_id"], record["lead_type"], product, trigger["metric"] if trigger else None),
+        "lead_key": lead_key(
+            record["account_id"], record["lead_type"], product, trigger["metric"] if trigger else None
+        ),
         "run_id": run_id,
         "model_version": champion.model_version,
         "as_of": record["as_of"],

@@ -6,10 +6,10 @@ To add a metric, write one `Metric` into its family's module and one row into it
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
-from collections.abc import Mapping
 
 from csql_ml.metrics.definition import Feature, Metric, features_of
 

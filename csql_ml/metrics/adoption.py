@@ -97,7 +97,8 @@ workflow_completion_rate = Metric(
     formula=lambda at: M.ratio(at(M.WORKFLOW_COMPLETIONS), at(M.WORKFLOW_STARTS)),
     label="workflow completion rate",
     description="Key actions completed / key actions started.",
-    sentence="{workflow_completions} of {workflow_starts} workflows completed ({value}); {previous} in the 30 days before",
+    sentence="{workflow_completions} of {workflow_starts} workflows completed ({value}); "
+    "{previous} in the 30 days before",
     windows=(30, 90),
     compare=True,
     ramp=Ramp("engagement", 0.40, 0.90, weight=0.5),

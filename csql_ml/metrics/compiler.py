@@ -14,7 +14,9 @@ import ibis
 import ibis.expr.types as ir
 
 from csql_ml.metrics import measures as M
-from csql_ml.metrics.definition import Measure, Metric, Period
+from csql_ml.metrics import registry
+from csql_ml.metrics.definition import Measure, Metric, Period, has_step, reached_column
+from csql_ml.metrics.settings import threshold_of
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
@@ -165,6 +167,7 @@ def compile_metrics(
     steps: dict[str, ir.Table] = {}
     joined = _joined_measures(wanted, tables, available, steps)
     columns = {n: v for m in metrics for n, v in _metric_columns(m, joined, config).items()}
+    columns |= {reached_column(m): _reached(m, columns, config) for m in metrics if has_step(m)}
     facts = {name: joined[m.column(p)] for metric in metrics for name, m, p in _facts_of(metric)}
     facts |= {m.name: joined[m.column(_AS_OF)] for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)}
     facts |= {name: joined[m.column(p)] for name, m, p in _trend_columns()}
@@ -198,6 +201,16 @@ def _metric_columns(metric: Metric, joined: ir.Table, config: Config) -> dict[st
     return {n: v.cast("float64") for n, v in columns.items()}
 
 
+def _reached(metric: Metric, columns: Mapping[str, Any], config: Config) -> Any:
+    """1.0 where the threshold is reached (and that of the metric it depends on), 0.0 where not, else missing."""
+    value, limit = columns[metric.name], threshold_of(metric.name, config, metric.threshold)
+    reached = M.flag(value <= limit if metric.direction < 0 else value >= limit)
+    other = registry().get(metric.also or "")
+    if other is None or other.name not in columns:
+        return reached
+    return reached * _reached(other, columns, config).fill_null(0.0)
+
+
 def _joined_measures(
     wanted: Sequence[tuple[Measure, Period]],
     tables: Mapping[str, ir.Table],
@@ -208,7 +221,8 @@ def _joined_measures(
     by_name = {measure.column(period): (measure, period) for measure, period in wanted}
     spine = _spine(tables)
     steps["spine"] = spine
-    joined, missing = spine, {}
+    joined = spine
+    missing: dict[str, Measure] = {}
     for source in sorted({m.source for m, _ in by_name.values()}):
         computable = {
             name: (m, p)

@@ -99,7 +99,7 @@ class At(Protocol):
 
 @dataclass(frozen=True)
 class Ramp:
-    """How a metric enters the weighted score: no points at ``zero_at``, full points at ``full_at``, straight between."""
+    """How a metric enters the weighted score: no points at ``zero_at``, full points at ``full_at``, a line between."""
 
     part: ScorePart
     zero_at: float
@@ -217,4 +217,15 @@ def features_of(metric: Metric) -> tuple[Feature, ...]:
         if metric.compare and metric.change_is_feature
         else ()
     )
-    return (plain, *longer, *change)
+    reached = (Feature(reached_column(metric), metric.name, metric.direction),) if has_step(metric) else ()
+    return (plain, *longer, *change, *reached)
+
+
+def has_step(metric: Metric) -> bool:
+    """Whether reaching the threshold is a model feature of its own: the guide's thresholds are steps, not slopes."""
+    return metric.in_model and metric.threshold is not None and metric.unit != "flag"
+
+
+def reached_column(metric: Metric) -> str:
+    """Name of the column that says whether the threshold is reached: 1, 0 or missing."""
+    return f"{metric.name}_reached"

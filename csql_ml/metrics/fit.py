@@ -98,7 +98,7 @@ phase_two = Metric(
     formula=lambda at: at(M.PHASE_TWO, _HALF_YEAR),
     label="phase-two project",
     description="Follow-up projects noted in business reviews within 180 days.",
-    sentence="a phase-two project was noted {value} times within 180 days",
+    sentence="phase-two projects noted within 180 days: {value}",
     threshold=1.0,
     gate="timing",
     ramp=Ramp("fit", 0.0, 1.0),
@@ -112,7 +112,7 @@ goals = Metric(
     formula=lambda at: at(M.GOALS, M.YEAR),
     label="goals agreed",
     description="Goals noted in business reviews within a year.",
-    sentence="{value} goals agreed in business reviews within a year",
+    sentence="goals agreed in business reviews within a year: {value}",
     ramp=Ramp("fit", 0.0, 2.0, weight=0.5),
 )
 
@@ -124,7 +124,7 @@ roi_milestones = Metric(
     formula=lambda at: at(M.ROI_MILESTONES, M.YEAR),
     label="ROI milestones",
     description="Return-on-investment milestones reached in business reviews within a year.",
-    sentence="{value} ROI milestones reached within a year",
+    sentence="ROI milestones reached within a year: {value}",
     threshold=1.0,
     gate="value_proven",
     ramp=Ramp("fit", 0.0, 2.0),

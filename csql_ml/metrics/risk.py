@@ -14,7 +14,7 @@ open_high_severity_tickets = Metric(
     formula=lambda at: at(M.OPEN_SEVERE_TICKETS),
     label="open high-severity tickets",
     description="Tickets of high severity that are open as of the date.",
-    sentence="{value} high-severity tickets open",
+    sentence="high-severity tickets open: {value}",
     threshold=1.0,
     skewed=True,
 )
@@ -27,7 +27,7 @@ tickets = Metric(
     formula=lambda at: at(M.TICKETS),
     label="support tickets",
     description="Tickets opened in the period.",
-    sentence="{value} support tickets in 30 days; {previous} in the 30 days before",
+    sentence="support tickets in 30 days: {value}; in the 30 days before: {previous}",
     windows=(30, 90),
     compare=True,
     skewed=True,

@@ -36,6 +36,11 @@ def score_terms(metrics: Iterable[Metric], config: Config) -> tuple[ScoreTerm, .
         weight = ramp.weight if settings is None or settings.weight is None else settings.weight
         if zero_at == full_at:
             raise ConfigError(f"metrics.{metric.name}: zero_at and full_at are both {zero_at}; they must differ")
+        if (full_at - zero_at) * metric.direction < 0:
+            raise ConfigError(
+                f"metrics.{metric.name}: from zero_at {zero_at} to full_at {full_at} the score falls where more of the "
+                "metric speaks for an expansion (or rises where it speaks against); swap the two"
+            )
         if weight > 0:
             terms.append(ScoreTerm(metric.name, ramp.part, zero_at, full_at, weight))
     return tuple(terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import ibis
@@ -21,7 +22,7 @@ def _usage_growth(at: At) -> Any:
 def _growth_streak(at: At) -> Any:
     """Consecutive months, newest first, in which usage was above the month before."""
     usage = [at(M.USAGE, Period(_MONTH, _MONTH * i)).cast("float64") for i in range(_STREAK_MONTHS + 1)]
-    grew = [M.flag(now > before) for now, before in zip(usage, usage[1:], strict=False)]
+    grew = [M.flag(now > before) for now, before in pairwise(usage)]
     streak = unbroken = grew[0]
     for month in grew[1:]:
         unbroken = unbroken * month.fill_null(0.0)
@@ -72,7 +73,7 @@ usage_growth_streak = Metric(
     formula=_growth_streak,
     label="months of growth in a row",
     description="Consecutive months in which usage was above the month before (5 at most).",
-    sentence="usage has grown {value} months in a row",
+    sentence="months in a row in which usage has grown: {value}",
     ramp=Ramp("engagement", 0.0, 3.0, weight=0.5),
 )
 

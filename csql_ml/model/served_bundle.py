@@ -15,7 +15,7 @@ import pandas as pd
 from csql_ml.model.bundle import load
 
 
-class ServedBundle(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+class ServedBundle(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Scores feature rows with the bundle in the model's artifacts."""
 
     def load_context(self, context: Any) -> None:

@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,32 +208,37 @@ def _client(
     """A quiet client: no telemetry, no progress bars, no notes about creating or migrating the database."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    with _quiet("mlflow", "alembic"):
-        import mlflow.pyfunc  # here, because importing it warns about MLflow's own type hints
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow(\.|$)")  # about its own type hints
+        import_module("mlflow.pyfunc")
+        # Only now: importing MLflow sets the levels of its loggers.
+        with _only_errors("mlflow", "alembic"):
+            yield from _connected(config, failed, error_class)
 
-        config.models_path.mkdir(parents=True, exist_ok=True)
-        try:
-            yield MlflowClient(tracking_uri=_uri(config), registry_uri=_uri(config))
-        except MlflowException as error:
-            where = config.tracking.uri or config.models_path / "mlflow.db"
-            reason = str(error).strip().splitlines()[0]
-            raise error_class(
-                f"{failed}: MLflow at {where} says: {reason}; check tracking.uri, or set tracking.enabled: false"
-            ) from error
+
+def _connected(config: Config, failed: str, error_class: type[CsqlError]) -> Iterator[MlflowClient]:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    config.models_path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield MlflowClient(tracking_uri=_uri(config), registry_uri=_uri(config))
+    except MlflowException as error:
+        where = config.tracking.uri or config.models_path / "mlflow.db"
+        reason = str(error).strip().splitlines()[0]
+        raise error_class(
+            f"{failed}: MLflow at {where} says: {reason}; check tracking.uri, or set tracking.enabled: false"
+        ) from error
 
 
 @contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Only errors of these loggers are written, and no warnings of MLflow about itself."""
+def _only_errors(*names: str) -> Iterator[None]:
+    """Only errors of these loggers are written."""
     before: Mapping[str, int] = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow(\.|$)")
-            yield
+        yield
     finally:
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)

@@ -10,8 +10,6 @@ against equal weights, in brackets the standard error): weights of 1 / sqrt(rows
 several times is the account as *evidence*: folds keep accounts together, intervals resample accounts.
 """
 
-
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field

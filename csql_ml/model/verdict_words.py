@@ -90,9 +90,11 @@ def _cannot_tell(verdict: Verdict) -> str:
 
 def _at_capacity(verdict: Verdict) -> str:
     model, rules = (_figure(verdict, name, "precision_at_k") for name in ("model", "baseline"))
+    more = _difference(verdict, "precision_at_k")
     return (
         f"Of the {verdict.capacity} accounts per portfolio that a CSM would work, {model.value:.0%} expanded when the "
-        f"model chose and {rules.value:.0%} when the rules did."
+        f"model chose and {rules.value:.0%} when the rules did (90 % interval of the difference: {100 * more.low:+.0f} "
+        f"to {100 * more.high:+.0f} points)."
     )
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from csql_ml.reports import wording as w
+from csql_ml.reports.build_gaps import gaps
 from csql_ml.reports.build_next_steps import next_steps
 from csql_ml.reports.build_score import score_block, score_parts
 from csql_ml.reports.build_trend import trend
 from csql_ml.reports.build_why import why
-from csql_ml.reports.chart import bar
 from csql_ml.reports.site import Site, portfolio_path
 
 Account = Mapping[str, Any]
@@ -46,7 +46,7 @@ def account_page(account: Account, site: Site) -> Page:
         "risks": [_risk(r, site) for r in account["risks"]],
         "barred": [w.word(site.texts, w.INELIGIBLE, code) for code in account["ineligible_because"]],
         "gates": [_gate(g, site) for g in account["gates"]],
-        "missing": [_below_threshold(m, site) for m in account["missing"]],
+        "missing": gaps(account, site),
         "absent": [w.word(site.texts, w.SOURCE, s) for s in account["absent_sources"]],
     }
 
@@ -129,18 +129,3 @@ def _gate(gate: Account, site: Site) -> Page:
         "question": t.gettext(w.GATE_QUESTION[code]) if code in w.GATE_QUESTION else "",
         "because": ", ".join(site.facts.label(str(name)) for name in gate.get("because") or ()),
     }
-
-
-def _below_threshold(gap: Account, site: Site) -> Page:
-    """A metric below its threshold: where it stands and where it would have to stand."""
-    t, name = site.texts, str(gap.get("metric"))
-    unit, value, threshold = gap.get("unit") or site.facts.unit(name), gap.get("value"), gap.get("threshold")
-    page: Page = {
-        "label": site.facts.label(name),
-        "value": None if value is None else t.quantity(value, unit),
-        "threshold": None if threshold is None else t.quantity(threshold, unit),
-        "bar": None,
-    }
-    if value is not None and threshold is not None and threshold > 0 and value >= 0:
-        page["bar"] = bar(0, min(value, threshold), 0, threshold, "rest", page["label"])
-    return page

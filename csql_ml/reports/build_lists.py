@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from csql_ml.reports import wording as w
+from csql_ml.reports.build_gaps import gap_note
 from csql_ml.reports.build_score import SCORE_DIGITS, tenths
 from csql_ml.reports.site import Site, account_path, portfolio_path
 
@@ -78,18 +79,8 @@ def _detail(account: Mapping[str, Any], site: Site) -> str:
     if account.get("status") == "held_for_risk":
         return "; ".join(w.risk_release(site.texts, r) for r in account["risks"])
     if account.get("status") == "not_yet":
-        return "; ".join(_gap(m, site) for m in account["missing"])
+        return gap_note(account, site)
     return ""
-
-
-def _gap(gap: Mapping[str, Any], site: Site) -> str:
-    t, name = site.texts, str(gap.get("metric"))
-    unit, label = gap.get("unit") or site.facts.unit(name), site.facts.label(name)
-    value, threshold = t.quantity(gap.get("value"), unit), gap.get("threshold")
-    if threshold is None:
-        return t.gettext("{metric}: {value}", metric=label, value=value)
-    threshold = t.quantity(threshold, unit)
-    return t.gettext("{metric} {value}, threshold {threshold}", metric=label, value=value, threshold=threshold)
 
 
 def team_index(rows: Sequence[Row], site: Site) -> dict[str, Any]:

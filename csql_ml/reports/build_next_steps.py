@@ -71,9 +71,29 @@ def _close_gaps(account: Account, site: Site) -> list[str]:
     t = site.texts
     failed = [str(g.get("gate")) for g in account["gates"] if g.get("state") == "failed"]
     steps = [t.gettext(w.GATE_ACTION[g]) for g in failed if g in w.GATE_ACTION]
+    if (below := _below_threshold(account, site)) is not None:
+        steps.append(below)
     if account["missing"]:
         steps.append(t.gettext("Work on what is missing below; the numbers are observed, they promise nothing."))
     return [*steps, t.gettext("Until then marketing nurtures the account; raise no lead.")]
+
+
+def _below_threshold(account: Account, site: Site) -> str | None:
+    """That the champion's number is too low to qualify, or None where it is not or nothing is known."""
+    t, threshold = site.texts, site.run.threshold
+    rules = site.run.champion_kind == "rules"
+    value = account.get("baseline_score" if rules else "propensity")
+    if threshold is None or value is None or value >= threshold:
+        return None
+    if rules:
+        return t.gettext(
+            "Raise the use of the product: the CSQL score is below the threshold of {threshold}.",
+            threshold=t.number(threshold, 1),
+        )
+    return t.gettext(
+        "Raise the use of the product: the propensity is below the threshold of {threshold}.",
+        threshold=t.percent(threshold, 1),
+    )
 
 
 def _wait(account: Account, site: Site) -> list[str]:

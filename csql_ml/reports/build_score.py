@@ -71,7 +71,9 @@ def _rank(texts: Any, rank: int, count: int) -> str:
 
 
 def score_parts(account: Mapping[str, Any], site: Site) -> list[dict[str, Any]]:
-    """Engagement, fit and intent, each 0 to 100, with their weights in the score."""
+    """Engagement, fit and intent, each 0 to 100, with their weights in the score; empty where the run has none."""
+    if all(account["sub_scores"].get(code) is None for code in w.SCORE_PART):
+        return []
     t, weights = site.texts, site.config.baseline.weights
     total = weights.engagement + weights.fit + weights.intent
     parts = []

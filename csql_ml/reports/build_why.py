@@ -10,6 +10,7 @@ from csql_ml.errors import OutputError
 from csql_ml.reports import wording as w
 from csql_ml.reports.build_score import tenths
 from csql_ml.reports.chart import bar
+from csql_ml.reports.evidence_text import reaches
 from csql_ml.reports.rounding import largest_remainder
 from csql_ml.reports.site import Site
 
@@ -93,7 +94,7 @@ def _evidence(reason: Account, name: str, site: Site) -> list[tuple[str, str]]:
     if reason.get("typical") is not None:
         lines.append((t.gettext("Typical"), t.quantity(reason["typical"], unit)))
     if threshold is not None and value is not None:
-        reached = value >= threshold if site.facts.direction(name) >= 0 else value <= threshold
+        reached = reaches(value, threshold, site.facts.direction(name))
         at = t.quantity(threshold, unit)
         text = t.gettext("{value}, reached", value=at) if reached else t.gettext("{value}, not reached", value=at)
         lines.append((t.gettext("Threshold"), text))

@@ -72,7 +72,7 @@ def bar(start: float, end: float, low: float, high: float, kind: str, title: str
     left, right = sorted((_share(start, low, high), _share(end, low, high)))
     width = max(right - left, 0.6)
     return Markup(
-        '<svg class="bar" role="img"><title>{}</title><rect class="{}" x="{}%" width="{}%" height="14" rx="2"/></svg>'
+        '<svg class="bar" role="img"><title>{}</title><rect class="{}" x="{}%" width="{}%" height="14"/></svg>'
     ).format(title, kind, _short(min(left, 100 - width)), _short(width))
 
 

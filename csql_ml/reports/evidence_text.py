@@ -85,6 +85,13 @@ class Facts:
         return self._texts.gettext("{metric}: {value}", metric=self.label(name), value=self._texts.quantity(now, unit))
 
 
+def reaches(value: Any, threshold: Any, direction: int) -> bool:
+    """Whether a value is on the good side of a threshold; not where one of them is missing."""
+    if not isinstance(value, int | float) or not isinstance(threshold, int | float):
+        return False
+    return value >= threshold if direction >= 0 else value <= threshold
+
+
 @lru_cache(maxsize=1024)
 def quoted_names(template: str) -> tuple[str, ...]:
     """The ``{names}`` a template quotes, in order."""

@@ -7,6 +7,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -20,6 +21,7 @@ TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _CONSTANT = re.compile(r"(--[\w-]+):([^;{}]+)[;}]")
+_PROPERTY = re.compile(r"--[a-z]\w*(?:-\w+)*")
 _LOOSE = re.compile(r"\s*([{};,>])\s*")
 #: Characters no HTML page may hold.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -47,9 +49,9 @@ class Renderer:
         self._common = _common(site)
         self._account = self._environment.get_template("account.html.j2")
         self._list = self._environment.get_template("list.html.j2")
-        self._account_style = inline(without_constants(minified_css("base.css") + minified_css("account.css")))
-        list_style = without_constants(minified_css("base.css") + minified_css("list.css"))
-        self._list_style = inline(list_style + _bar_widths() + _narrow_labels(site.texts))
+        self._account_style = inline(compact_css(minified_css("base.css") + minified_css("account.css")))
+        list_css = minified_css("base.css") + minified_css("list.css") + _bar_widths() + _narrow_labels(site.texts)
+        self._list_style = inline(compact_css(list_css))
         self._script = inline(minified_js("list.js"))
 
     def account(self, page: dict[str, Any]) -> bytes:
@@ -77,14 +79,24 @@ def minified_css(name: str) -> str:
     return _LOOSE.sub(r"\1", _SPACE.sub(" ", text)).replace(": ", ":").replace(";}", "}").strip()
 
 
-def without_constants(css: str) -> str:
-    """Minified CSS with every custom property that is set once and shorter than its name written out."""
+def compact_css(css: str) -> str:
+    """Minified CSS whose custom properties take little room.
+
+    One that is set once and is shorter than its name is written out; the others get names of one or two letters.
+    """
     declared = _CONSTANT.findall(css)
     names = [name for name, _ in declared]
     for name, value in declared:
         if names.count(name) == 1 and len(value) < len(f"var({name})") and f"var({name})" in css:
             css = css.replace(f"{name}:{value};", "").replace(f"{name}:{value}}}", "}").replace(f"var({name})", value)
-    return css
+    found = dict.fromkeys(_PROPERTY.findall(css))
+    short = {name: f"--{_letters(i)}" for i, name in enumerate(found)}
+    return _PROPERTY.sub(lambda match: short[match[0]], css).replace(";}", "}")
+
+
+def _letters(number: int) -> str:
+    """0, 1, 2 ... as a, b, c ... aa, ab ..."""
+    return ("" if number < len(ascii_lowercase) else _letters(number // 26 - 1)) + ascii_lowercase[number % 26]
 
 
 def minified_js(name: str) -> str:

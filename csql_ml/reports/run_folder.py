@@ -24,6 +24,7 @@ class Run:
     """One scoring run, as its manifest describes it.
 
     ``labels_seen`` is False while there are no outcomes: the propensity is then a prior, not a measured chance.
+    ``threshold`` is what qualifies: of the 0 to 100 score for rules, of the propensity for a model.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Run:
     company: str
     currency: str
     labels_seen: bool
+    threshold: float | None = None
 
     def accounts(self) -> Iterator[dict[str, Any]]:
         """Every eligible account of the run, in the order of the file.
@@ -70,6 +72,7 @@ def open_run(folder: Path) -> Run:
             company=str(manifest.get("company") or ""),
             currency=str(manifest.get("currency") or "USD"),
             labels_seen=bool(manifest["labels_seen"]),
+            threshold=manifest.get("champion_threshold"),
         )
     except KeyError as error:
         raise OutputError(f"{folder / MANIFEST} has no {error}; score again") from error

@@ -18,7 +18,9 @@ from csql_ml.reports.catalogue import PSEUDO_LANGUAGE, Catalogue
 _MINUS = "\N{MINUS SIGN}"
 _CACHED = 1 << 15
 #: Amounts from here on are written without cents.
-_WHOLE_FROM = 100
+_WHOLE_FROM = 1
+#: Numbers from here on are shortened where there is little room.
+_SHORTENED_FROM = 1000
 
 
 class Texts:
@@ -61,8 +63,9 @@ class Texts:
 
     def short_number(self, value: float) -> str:
         """A number for axes: 12K instead of 12,000."""
-        digits = 1 if abs(value) >= 1000 or value != round(value) else 0
-        return self._mark(format_compact_decimal(value, locale=self._locale, fraction_digits=digits))
+        if abs(value) < _SHORTENED_FROM:
+            return self.number(value, 1)
+        return self._mark(format_compact_decimal(value, locale=self._locale, fraction_digits=1))
 
     def percent(self, share: float | Decimal, digits: int = 0) -> str:
         """A share (0 to 1) as a percentage with exactly ``digits`` decimals."""
@@ -90,8 +93,11 @@ class Texts:
 
     def short_money(self, amount: float) -> str:
         """An amount for headlines: 1.2M instead of 1,234,567."""
-        digits = 1 if abs(amount) >= 1_000_000 else 0
-        return self._mark(format_compact_currency(amount, self.currency, locale=self._locale, fraction_digits=digits))
+        if abs(amount) < _SHORTENED_FROM:
+            return self.money(amount)
+        digits = 1 if abs(amount) >= _SHORTENED_FROM**2 else 0
+        short = format_compact_currency(amount, self.currency, locale=self._locale, fraction_digits=digits)
+        return self._mark(short)
 
     def date(self, day: date) -> str:
         """A calendar day."""

@@ -92,6 +92,8 @@ ROLE = {
     "user": N_("User"),
 }
 
+TREND = {"active_users": N_("Active users"), "usage": N_("Usage"), "events": N_("Events")}
+
 SCORE_PART = {"engagement": N_("Engagement"), "fit": N_("Fit"), "intent": N_("Intent")}
 
 SOURCE = {

@@ -9,8 +9,8 @@ together with expansions without causing any:
 
 - **Raw login volume and employees** grow with the size of an account. Size alone does not matter; large accounts only
   click and ask more.
-- **Workflow completion** comes from a hidden maturity that also brings feature adoption. Among accounts of equal
-  adoption it says nothing.
+- **Workflow completion** comes from a hidden maturity that also brings feature adoption. Once the signals of the truth
+  are known it says nothing.
 - **Reviews, referrals and references** come from the same contentment as NPS promoters, but do not cause buying.
 - **Attention**: customer success raises leads that come to nothing more often where there is much usage, and in the
   region where the proof of concept began. Many leads are no sign of many wins.

@@ -193,9 +193,9 @@ class Books:
         self._write({**columns, "product": np.zeros_like(who), "arr": platform_arr(seats, plan, discount)})
         for module in range(len(MODULES)):
             has = self._state.modules[who] >> module & 1 == 1
-            own = {**columns, "product": np.full_like(who, 1 + module)}
-            own["arr"] = module_arr(seats, plan, discount, module)
-            self._write({name: column[has] for name, column in own.items()})
+            arr = module_arr(seats, plan, discount, module)
+            row = {**columns, "product": np.full_like(who, 1 + module), "arr": arr}
+            self._write({name: column[has] for name, column in row.items()})
 
     def _write(self, columns: Columns) -> None:
         """Contract rows: product (index), plan, seats, arr, start, end, signed (day numbers)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from csql_ml.errors import OutputError
@@ -47,7 +48,8 @@ def write_config(path: Path, *, folder: str, models_folder: str) -> Path:
         draft.write_text(config_text(folder, models_folder), encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
     return path
 

@@ -155,7 +155,7 @@ def _people(state: State, using: Flags, joined_before: Ints, rng: np.random.Gene
 def _usage(state: State, traits: Traits, using: Flags, rng: np.random.Generator, scale: float) -> tuple[Ints, Ints]:
     """Events per kind; at least one core event per active user and one per core feature in use."""
     n = len(using)
-    draws, mature = rng.random((6, n)), 1.0 / (1.0 + np.exp(-traits.maturity))
+    draws, mature = rng.random((7, n)), 1.0 / (1.0 + np.exp(-traits.maturity))
     mean = scale * state.active**0.9 * np.exp(traits.intensity + state.shock)
     shares: tuple[Floats | float, ...] = (_CORE_SHARE, 0.02 + 0.10 * mature, _LOGIN_SHARE, _START_SHARE)
     counts = np.zeros((n, KINDS), dtype=np.int64)
@@ -166,14 +166,22 @@ def _usage(state: State, traits: Traits, using: Flags, rng: np.random.Generator,
     counts[:, COMPLETE] = np.minimum(counts[:, COMPLETE], counts[:, START])
     module = next_module(state.modules, traits.liking)
     crowd = np.maximum(state.active, 1) ** 0.3
-    counts[:, GATED] = rng.poisson(np.where(module >= 0, 0.28 * crowd * np.exp(0.8 * state.interest), 0.0))
-    counts[:, UPGRADE] = rng.poisson(0.035 * crowd * np.exp(0.6 * state.interest))
+    counts[:, GATED] = np.where(module >= 0, _count(0.32 * crowd * np.exp(0.8 * state.interest), draws[5]), 0)
+    counts[:, UPGRADE] = _count(0.036 * crowd * np.exp(0.6 * state.interest), draws[6])
     counts[~using] = 0
     _core_features(state, traits, using, counts[:, CORE], rng)
     state.usage_before, state.usage = state.usage, counts.sum(axis=1)
     state.clicks = counts[:, GATED]
     state.upgrades = np.column_stack([counts[:, UPGRADE], state.upgrades[:, :2]])
     return counts, module
+
+
+def _count(mean: Floats, draw: Floats) -> Ints:
+    """Whole numbers of that mean, geometrically distributed: bursts are as common as in real clicks.
+
+    One draw makes one number, so that what happens to an account never moves another account's chances.
+    """
+    return np.floor(np.log1p(-draw) / np.log(mean / (1.0 + mean))).astype(np.int64)
 
 
 def _core_features(state: State, traits: Traits, using: Flags, events: Ints, rng: np.random.Generator) -> None:

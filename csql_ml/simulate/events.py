@@ -31,6 +31,7 @@ _WEEK = np.array([1.0, 1.08, 1.05, 1.0, 0.85, 0.12, 0.08])
 _HOURS = np.array([0, 0, 0, 0, 1, 3, 20, 60, 95, 100, 90, 60, 75, 95, 90, 70, 35, 12, 6, 4, 2, 0, 0, 0], dtype=float)
 _ADVANCED, _GATED = len(catalogue.CORE_FEATURES), len(catalogue.CORE_FEATURES) + len(catalogue.ADVANCED_FEATURES)
 _NO_FEATURE = -1
+_WITH_FEATURE = (dynamics.CORE, dynamics.ADVANCED, dynamics.GATED)
 #: ``_NTH_BIT[bits, k]``: position of the k-th set bit.
 _NTH_BIT = np.array([([i for i in range(6) if bits >> i & 1] + [0] * 6)[:6] for bits in range(64)], dtype=np.int8)
 
@@ -168,9 +169,7 @@ def _features(lived: Lived, slots: _Slots, rng: np.random.Generator) -> Codes:
     spread = np.minimum((width * draw**1.2).astype(np.int64), width - 1)
     nth = np.where(slots.place < width, slots.place, spread)
     feature = np.full(len(slots), _NO_FEATURE, dtype=np.int8)
-    core, advanced, gated = (
-        np.flatnonzero(slots.kind == k) for k in (dynamics.CORE, dynamics.ADVANCED, dynamics.GATED)
-    )
+    core, advanced, gated = (np.flatnonzero(slots.kind == kind) for kind in _WITH_FEATURE)
     feature[core] = _NTH_BIT[bits[slots.owner[core]], nth[core]]
     feature[advanced] = _ADVANCED + (draw[advanced] * 3).astype(np.int8)
     feature[gated] = _GATED + 2 * module[slots.owner[gated]] + (draw[gated] < 0.5)

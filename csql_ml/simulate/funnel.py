@@ -87,7 +87,10 @@ def raise_leads(
 
 
 class _Desk:
-    """The leads desk on a quarter's first day; ``who`` are always indices of accounts."""
+    """The leads desk on a quarter's first day; ``who`` are always indices of accounts.
+
+    Everything is drawn for all accounts, so that a lead of one never moves another account's chances.
+    """
 
     def __init__(
         self,
@@ -102,9 +105,19 @@ class _Desk:
         self._timeline, self._rng, self._open_until = timeline, rng, open_until
         self._seen = signals(state, timeline.starts[quarter])
 
+    def _uniform(self) -> Floats:
+        return self._rng.random(len(self._company))
+
+    def _normal(self) -> Floats:
+        return self._rng.normal(0.0, 1.0, len(self._company))
+
+    def _choice(self, shares: Floats) -> Ints:
+        """Index of a share."""
+        return np.minimum(np.searchsorted(np.cumsum(shares), self._uniform(), side="right"), len(shares) - 1)
+
     def draw(self) -> tuple[Ints, Ints, Ints]:
         """Accounts with a lead that will be won, one that will not, one that is no lead; at most one of them."""
-        state, draws = self._state, self._rng.random((3, len(self._company)))
+        state, draws = self._state, [self._uniform() for _ in range(3)]
         odds = hazard(state, self._company.traits, self._timeline.starts[self._quarter])
         worked = self._company.covered(self._quarter) & state.customer & ~state.leaving
         wins = worked & (draws[0] < odds)
@@ -129,7 +142,7 @@ class _Desk:
         state = self._state
         state.win_day[who, 1], state.win_kind[who, 1], state.win_seats[who, 1] = closed, kind, seats
         leads = self._blank(who, type_, created, closed)
-        leads.accepted, leads.opportunity = self._steps(created, closed)
+        leads.accepted, leads.opportunity = self._steps(who, created, closed)
         leads.won, leads.arr = np.ones(len(who), dtype=bool), arr
         return leads
 
@@ -139,10 +152,10 @@ class _Desk:
         type_, kind = self._types(who)
         leads = self._blank(who, type_, created, closed)
         leads.arr = self._size(who, kind)[1]
-        accepted, opportunity = self._steps(created, closed)
-        fate = self._rng.random(len(who))
+        accepted, opportunity = self._steps(who, created, closed)
+        fate = self._uniform()[who]
         rejected, dropped = fate < _REJECTED, (fate >= _REJECTED) & (fate < _REJECTED + _DROPPED)
-        reason = self._rng.choice(len(REASONS), len(who), p=_REASON_SHARES)
+        reason = self._choice(_REASON_SHARES)[who]
         leads.rejected = np.where(rejected, accepted, NEVER)
         leads.reason = np.where(rejected, reason, NEVER)
         leads.accepted = np.where(rejected, NEVER, accepted)
@@ -157,8 +170,8 @@ class _Desk:
         saves = self._state.health[who] < -0.3
         type_ = np.where(saves, TYPES.index("churn_save"), TYPES.index("renewal"))
         leads = self._blank(who, type_, created, closed)
-        leads.accepted, leads.opportunity = self._steps(created, closed)
-        leads.won = self._rng.random(len(who)) < 0.8
+        leads.accepted, leads.opportunity = self._steps(who, created, closed)
+        leads.won = self._uniform()[who] < 0.8
         discount = self._company.traits.discount[who]
         leads.arr = platform_arr(self._state.seats[who], self._state.plan[who], discount)
         return leads
@@ -168,7 +181,7 @@ class _Desk:
         return Leads(
             account=who,
             type=type_,
-            source=self._rng.choice(len(SOURCES), len(who), p=_SOURCE_SHARES),
+            source=self._choice(_SOURCE_SHARES)[who],
             created=created,
             accepted=never,
             rejected=never,
@@ -183,20 +196,20 @@ class _Desk:
         """Days on which leads are raised and closed: working days, in the quarter, after the lead before."""
         start, end = self._timeline.starts[self._quarter], self._timeline.starts[self._quarter + 1]
         earliest = np.maximum(start, self._open_until[who] + 3)
-        created = earliest + np.floor((end - 3 - earliest) * self._rng.random(len(who))).astype(np.int64)
+        created = earliest + np.floor((end - 3 - earliest) * self._uniform()[who]).astype(np.int64)
         created = to_working_day(created, self._timeline)
-        cycle = np.exp(self._rng.normal(np.log(_CYCLE_DAYS), _CYCLE_SPREAD, len(who)))
+        cycle = _CYCLE_DAYS * np.exp(_CYCLE_SPREAD * self._normal()[who])
         closed = created + np.maximum(np.round(cycle), _SHORTEST).astype(np.int64)
         closed = np.minimum(to_working_day(closed, self._timeline), end + _LATEST_CLOSE)
         self._open_until[who] = closed
         return created, closed
 
-    def _steps(self, created: Ints, closed: Ints) -> tuple[Ints, Ints]:
+    def _steps(self, who: Ints, created: Ints, closed: Ints) -> tuple[Ints, Ints]:
         """Days of acceptance (within a week, mostly) and of the opportunity, between raising and closing."""
         span = closed - created
-        waits = np.ceil(np.exp(self._rng.normal(0.9, 0.6, len(span)))).astype(np.int64)
+        waits = np.ceil(np.exp(0.9 + 0.6 * self._normal()[who])).astype(np.int64)
         accepted = to_working_day(created + np.minimum(waits, span // 4), self._timeline)
-        share = self._rng.uniform(0.1, 0.35, len(span))
+        share = 0.1 + 0.25 * self._uniform()[who]
         opportunity = accepted + np.ceil((closed - accepted) * share).astype(np.int64)
         return accepted, np.minimum(to_working_day(opportunity, self._timeline), closed)
 
@@ -207,7 +220,7 @@ class _Desk:
         upsell = 1.0 + 4.0 * (seen.saturation[who] >= 0.8) + 1.0 * seen.tried_upgrade[who]
         cross = np.where(module >= 0, 0.6 + 2.0 * (seen.clicks[who] >= 1) + 1.5 * seen.requested[who], 0.0)
         refer = 0.25 + 0.5 * seen.promoter[who]
-        draw, plan_draw = self._rng.random((2, len(who)))
+        draw, plan_draw = self._uniform()[who], self._uniform()[who]
         share = draw * (upsell + cross + refer)
         type_ = (share >= upsell).astype(np.int64) + (share >= upsell + cross)
         can_rise = state.next_plan[who] < len(SEAT_PRICE) - 1
@@ -218,7 +231,7 @@ class _Desk:
     def _size(self, who: Ints, kind: Ints) -> tuple[Ints, Floats]:
         """Seats added and yearly revenue won."""
         discount, now, plan = self._company.traits.discount[who], self._state.seats[who], self._state.plan[who]
-        share = self._rng.uniform(0.15, 0.5, len(who))
+        share = 0.15 + 0.35 * self._uniform()[who]
         seats = np.maximum(1, np.round(now * share)).astype(np.int64)
         higher = platform_arr(now, np.minimum(plan + 1, 2), discount) - platform_arr(now, plan, discount)
         price = np.maximum(SEAT_PRICE[plan] * discount, 1.0)

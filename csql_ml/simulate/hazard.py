@@ -27,7 +27,7 @@ from csql_ml.simulate.dynamics import ADOPTION, live
 from csql_ml.simulate.state import State
 from csql_ml.simulate.timeline import Flags, Floats, Ints, Timeline
 
-INTERCEPT = -6.0
+INTERCEPT = -6.05
 DRAWS = 24
 _BLOCK = 1_000
 
@@ -76,12 +76,12 @@ def log_odds(s: Signals) -> Floats:
     eta: Floats = (
         INTERCEPT
         + 1.0 * full
-        + 2.0 * np.clip(s.saturation - 0.5, 0.0, 0.5)
+        + 2.3 * np.clip(s.saturation - 0.5, 0.0, 0.5)
         + 1.0 * np.clip(s.growth, -0.5, 0.5)
         + 0.5 * (s.growth >= 0.25)
         - 0.7 * (s.growth <= -0.25)
         + 1.0 * s.adoption
-        + 1.2 * ((s.adoption >= 0.6) & (s.clicks >= 1))
+        + 1.4 * ((s.adoption >= 0.6) & (s.clicks >= 1))
         + 0.6 * s.requested
         + 1.2 * s.tried_upgrade
         + 1.0 * s.promoter

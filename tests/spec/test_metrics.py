@@ -58,6 +58,8 @@ seat_saturation                   | 0.2
 seat_saturation_90d               | 0.3
 seat_saturation_previous          | 0.1
 seat_saturation_change            | 0.1
+seat_saturation_reached           | 0
+feature_adoption_reached          | 0
 feature_adoption                  | 0.4
 feature_adoption_90d              | 0.6
 feature_adoption_previous         | 0.2
@@ -163,6 +165,7 @@ gated_feature_clicks_previous    | 1
 upgrade_attempts                 | 2
 upgrade_attempts_30d             | 1
 upgrade_attempts_previous        | 1
+upgrade_attempts_reached         | 1
 module_requests                  | 1
 module_requests_previous         | 1
 expansion_intent_events          | 4

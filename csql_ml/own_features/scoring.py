@@ -1,0 +1,201 @@
+"""`csql score --features`: the batch run on the rows of one as-of date, with the files of any other run.
+
+No metrics are known behind the columns, so there are no gates, no risks and no hypothesis: the score alone decides.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from csql_ml.baseline.gates import GateResults
+from csql_ml.company import Company, Progress
+from csql_ml.config import Config
+from csql_ml.errors import BundleError, FeatureError
+from csql_ml.explain.contributions import explain, points
+from csql_ml.explain.evidence import Evidence
+from csql_ml.handoff.lead import Dossier, lead_of
+from csql_ml.metrics import registry
+from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
+from csql_ml.metrics.definition import Feature, Metric
+from csql_ml.model.bundle import Champion
+from csql_ml.own_features.table import OwnTable, open_table
+from csql_ml.own_features.training import ASSUMED_TYPE
+from csql_ml.pipeline import CHAMPION, Run, _about, _write_run, champion_for, input_fingerprint
+from csql_ml.run_files import fingerprint, write_folder
+from csql_ml.scoring import NOT_YET, QUALIFIED, SCORE_COLUMNS, Scored, _ranked, typical_values
+from csql_ml.snapshots import Snapshot
+
+_SHOWN = ("name", "ae_id", "segment", "industry", "region")
+_FACTS = ("plan_in_force", "main_product", "licensed_seats", "tenure")
+
+
+def score(
+    config: Config,
+    path: Path,
+    as_of: date,
+    out: Path,
+    model: str | None = None,
+    on_progress: Progress | None = None,
+) -> Run:
+    """Score, explain and hand over the accounts of one as-of date; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Parquet or CSV file.
+    as_of
+        Only the rows of this date are read.
+    out
+        Folder of the run.
+    model
+        Bundle folder or MLflow address; default: the newest champion.
+
+    Raises
+    ------
+    FeatureError
+        The table cannot be used, has no rows of that date, or lacks a column the model was trained with.
+    BundleError
+        There is no champion yet.
+    """
+    table = open_table(path, config)
+    if as_of not in table.dates:
+        raise FeatureError(f"feature table {path} has no rows as of {as_of.isoformat()}; it has {_dates(table)}")
+    champion = _champion(config, model)
+    if on_progress is not None:
+        on_progress("scoring and explaining", 0, 1)
+    snapshot, potential = snapshot_of(table, champion, as_of)
+    inputs = input_fingerprint(snapshot, config)
+    run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
+    scored = _scored(snapshot, potential, champion, config, run_id)
+    records = list(_dossier(snapshot, scored, champion, config).records())
+    qualified = sorted((r for r in records if r["status"] == QUALIFIED), key=lambda r: r["rank"])
+    leads = [lead_of(r, champion, run_id, config, snapshot) for r in qualified]
+    about = _about(snapshot, champion, config, run_id, inputs, {})
+    manifest: dict[str, Any] = {}
+    write_folder(out, lambda folder: manifest.update(_write_run(folder, scored, records, leads, about)))
+    return Run(out, manifest, scored.scores, leads)
+
+
+def _champion(config: Config, model: str | None) -> Champion:
+    pointer = config.models_path / CHAMPION
+    if model is None and not pointer.is_file():
+        raise BundleError(
+            f"there is no champion in {config.models_path}; run csql train with --features first, or name a bundle with "
+            "--model"
+        )
+    # Without tables there is no company; with a bundle or a pointer it is not asked for.
+    return champion_for(config, cast("Company", None), cast("Snapshot", None), model)
+
+
+def snapshot_of(table: OwnTable, champion: Champion, as_of: date) -> tuple[Snapshot, pd.Series]:
+    """The rows of one date as a snapshot whose features are the table's columns, and what each win would bring.
+
+    Returns
+    -------
+    Snapshot, Series
+        Expected amount: the row's own ``amount`` while its label is open, else its ``arr`` times the share usual for
+        an expansion, else missing.
+    """
+    today = (table.rows["as_of"] == as_of).to_numpy()
+    rows = table.rows[today].reset_index(drop=True)
+    features = pd.concat([rows[["account_id", "as_of"]], _columns(table, champion)[today].reset_index(drop=True)], axis=1)
+    shown = {name: table.attribute(name)[today].reset_index(drop=True) for name in _SHOWN}
+    owner = rows["portfolio"].where(rows["portfolio"] != "", None)
+    empty = {n: np.nan for n in [*_FACTS, *(f"trend.{t}.{i}" for t in TRENDS for i in range(TREND_LENGTH))]}
+    snapshot = Snapshot(
+        as_of=as_of,
+        features=features,
+        facts=pd.DataFrame({"arr_in_force": rows["arr"], **empty}),
+        accounts=pd.DataFrame({**shown, "csm_id": owner}),
+        contacts=pd.DataFrame(columns=["account_id", "contact_id", "role", "since_days_ago"]),
+        without_contract=0,
+    )
+    by_share = rows["arr"] * champion.arr_share[ASSUMED_TYPE]
+    return snapshot, rows["amount"].where(rows["label"].isna()).fillna(by_share)
+
+
+def _columns(table: OwnTable, champion: Champion) -> pd.DataFrame:
+    """The champion's columns, and each feature once more under the name it has in the file."""
+    known = {f.name for f in champion.features}
+    extra = [Feature(t.feature, t.feature) for t in champion.terms if t.feature not in known]
+    frame = table.frame([*champion.features, *dict.fromkeys(extra)])
+    named = {f.metric: frame[f.name] for f in champion.features if f.metric not in frame}
+    return pd.concat([frame, pd.DataFrame(named)], axis=1) if named else frame
+
+
+def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config: Config, run_id: str) -> Scored:
+    features = snapshot.features
+    explained = points(champion, features)
+    baseline = champion.baseline_score(features)
+    over = (baseline if champion.kind == "rules" else explained.propensity) >= champion.threshold
+    scores = pd.DataFrame(
+        {
+            "account_id": features["account_id"],
+            "as_of": snapshot.as_of,
+            "run_id": run_id,
+            "model_version": champion.model_version,
+            "propensity": explained.propensity,
+            "baseline_score": baseline,
+            "expected_arr": explained.propensity * potential,
+            "status": np.where(over, QUALIFIED, NOT_YET),
+            "lead_type": None,
+            "risk_flags": "",
+            "failed_gates": "",
+            "csm_id": snapshot.accounts["csm_id"],
+        }
+    )
+    count, nothing = len(features), pd.DataFrame(index=features.index)
+    return Scored(
+        scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
+        explanations=explain(champion, features, found=explained),
+        points=explained,
+        risks=nothing,
+        gates=GateResults(nothing, nothing, {}),
+        hypotheses=[None] * count,
+        potential_arr=potential,
+        barred=[()] * count,
+    )
+
+
+def _dossier(snapshot: Snapshot, scored: Scored, champion: Champion, config: Config) -> Dossier:
+    metrics = {f.metric: _as_metric(f, champion) for f in champion.features}
+    typical = typical_values(champion)
+    evidence = Evidence(
+        metrics=metrics,
+        columns=scored.points.metrics,
+        points=scored.points.points,
+        features=snapshot.features,
+        facts=snapshot.facts,
+        typical={f.metric: typical[f.name] for f in champion.features if f.name in typical},
+        thresholds={},
+        sources={},
+    )
+    return Dossier(snapshot, scored, evidence, metrics, (), config)
+
+
+def _as_metric(feature: Feature, champion: Champion) -> Metric:
+    """A column as a metric: it speaks the way it went together with expansions when the score was learned."""
+    ramps = {t.feature: t for t in champion.terms}
+    ramp = ramps.get(feature.name)
+    known = registry().get(feature.metric)
+    return Metric(
+        name=feature.metric,
+        part="profile",
+        direction=0 if ramp is None else 1 if ramp.full_at > ramp.zero_at else -1,
+        unit=known.unit if known else cast("Any", None),
+        formula=lambda at: None,
+        label=feature.metric,
+        description="a column of the feature table",
+        sentence="{value}",
+    )
+
+
+def _dates(table: OwnTable) -> str:
+    """The dates of the table; the newest of many."""
+    found = [d.isoformat() for d in table.dates]
+    return ", ".join(found) if len(found) <= 6 else f"{len(found)} dates, the newest {', '.join(found[-5:])}"

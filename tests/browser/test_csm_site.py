@@ -1,0 +1,281 @@
+"""The CSM site as a reader meets it: in a real browser, from the disk, with everything that leaves the page blocked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from csql_ml.config import Config
+from csql_ml.reports import csm_site, report
+from tests.reports.sample_run import METRICS, accounts, write_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SAMPLE = accounts(120, seed=3, csms=4)
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of one site per language: English and the pseudo language."""
+    folder = tmp_path_factory.mktemp("sites")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csm_site, "registry", lambda: METRICS)
+        run = write_run(folder / "run", SAMPLE)
+        return {
+            language: report(run, folder / language, language=language, config=Config()).index.parent
+            for language in ("en", "qps")
+        }
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Watched:
+    """A browser page whose complaints and requests are written down."""
+
+    def __init__(self, browser: Browser, site: Path, **context: Any) -> None:
+        self.context = browser.new_context(**context)
+        self.page: Page = self.context.new_page()
+        self.site = site
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, name: str) -> Page:
+        self.page.goto(f"{self.site.as_uri()}/{name}")
+        return self.page
+
+    def left_the_page(self) -> list[str]:
+        return [url for url in self.requests if not url.startswith((self.site.as_uri(), "data:"))]
+
+
+@pytest.fixture
+def watched(browser: Browser, sites: dict[str, Path]) -> Iterator[Watched]:
+    """A desktop view of the English site; the test fails on any complaint or request leaving the site."""
+    made = Watched(browser, sites["en"], viewport={"width": 1440, "height": 900})
+    yield made
+    made.context.close()
+    assert made.complaints == []
+    assert made.left_the_page() == []
+
+
+def shown(page: Page) -> list[str]:
+    """Account ids of the visible rows, from top to bottom."""
+    hrefs = page.eval_on_selector_all(
+        "table.list tbody tr:not([hidden]) th a", "links => links.map(link => link.getAttribute('href'))"
+    )
+    return [re.findall(r"(acct_\d+)", href)[0] for href in hrefs]
+
+
+def ids(**wanted: Any) -> list[str]:
+    """Account ids of the sample with these values, best rank first."""
+    found = [one for one in SAMPLE if all(one[key] == value for key, value in wanted.items())]
+    return [one["account_id"] for one in sorted(found, key=lambda one: one["rank"])]
+
+
+def test_search_finds_by_name_id_and_reason(watched: Watched) -> None:
+    page = watched.open("index.html")
+    assert shown(page) == ids()
+    page.fill("[name=q]", "acct_00017")
+    assert shown(page) == ["acct_00017"]
+    page.fill("[name=q]", "SOHNE rocket")
+    assert shown(page) == ["acct_00004"]
+    page.fill("[name=q]", "<script>")
+    assert shown(page) == ["acct_00000"]
+    page.fill("[name=q]", "nobody has this name")
+    assert shown(page) == []
+    expect(page.get_by_text("No account matches.")).to_be_visible()
+    expect(page.locator("output")).to_have_text("0 of 120 accounts")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "key"),
+    [
+        ("status", "qualified", "status"),
+        ("status", "held_for_risk", "status"),
+        ("type", "cross_sell", "lead_type"),
+        ("band", "high", "band"),
+    ],
+)
+def test_each_filter_keeps_its_accounts(watched: Watched, field: str, value: str, key: str) -> None:
+    page = watched.open("index.html")
+    page.select_option(f"[name={field}]", value)
+    assert shown(page) == ids(**{key: value})
+    expect(page.locator("output")).to_have_text(f"{len(ids(**{key: value}))} of 120 accounts")
+
+
+def test_filters_narrow_each_other_and_reset_brings_all_back(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.select_option("[name=owner]", label="csm_02")
+    page.select_option("[name=status]", "not_yet")
+    assert shown(page) == ids(csm_id="csm_02", status="not_yet")
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator("output")).to_have_text("120 of 120 accounts")
+    assert shown(page) == ids()
+
+
+@pytest.mark.parametrize(
+    ("heading", "key", "first_down"),
+    [("Propensity", "propensity", True), ("Score", "baseline_score", True), ("Expected ARR", "expected_arr", True)],
+)
+def test_a_click_on_a_heading_sorts_a_second_click_turns_round(
+    watched: Watched, heading: str, key: str, first_down: bool
+) -> None:
+    page = watched.open("index.html")
+    button = page.get_by_role("button", name=heading, exact=True)
+    values = {one["account_id"]: one[key] for one in SAMPLE}
+    button.click()
+    down = [values[account] for account in shown(page)]
+    assert [round(v, 1) for v in down] == [round(v, 1) for v in sorted(values.values(), reverse=first_down)]
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+    button.click()
+    up = [values[account] for account in shown(page)]
+    assert [round(v, 1) for v in up] == [round(v, 1) for v in sorted(values.values())]
+    assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "ascending"
+
+
+def test_rows_are_sorted_by_name_as_people_do(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.select_option("[name=type]", "upsell")
+    page.get_by_role("button", name="Account", exact=True).click()
+    names = page.eval_on_selector_all("table.list tbody tr:not([hidden]) th", "cells => cells.map(c => c.textContent)")
+    ordered = page.evaluate("n => n.slice().sort(new Intl.Collator('en', {numeric: true}).compare)", names)
+    assert names == ordered
+
+
+def test_a_tile_filters_by_its_status_and_again_for_all(watched: Watched) -> None:
+    page = watched.open("index.html")
+    tile = page.locator("a.tile[data-status=held_for_risk]")
+    tile.click()
+    assert shown(page) == ids(status="held_for_risk")
+    assert tile.get_attribute("aria-current") == "true"
+    tile.click()
+    assert shown(page) == ids()
+
+
+def test_a_view_can_be_bookmarked(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.fill("[name=q]", "csm_01")
+    page.select_option("[name=status]", "not_yet")
+    page.get_by_role("button", name="Expected ARR", exact=True).click()
+    view, address = shown(page), page.url
+    page.goto("about:blank")
+    page.goto(address)
+    assert shown(page) == view
+    assert len(view) > 1
+
+
+def test_the_keyboard_is_enough(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("[name=q]")).to_be_focused()
+    page.keyboard.type("acct_00011")
+    page.locator("thead button").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator("table.list tbody tr:not([hidden]) a").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/account/acct_00011\.html$"))
+
+
+def test_every_page_opens_without_a_complaint(watched: Watched) -> None:
+    folders = [sorted(watched.site.glob(pattern)) for pattern in ("*.html", "csm/*.html", "account/*.html")]
+    for path in (*folders[0], *folders[1], *folders[2][:25]):
+        page = watched.open(path.relative_to(watched.site).as_posix())
+        assert page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize("language", ["en", "qps"])
+@pytest.mark.parametrize("width", [360, 720, 1440])
+def test_nothing_runs_over_the_edge(browser: Browser, sites: dict[str, Path], language: str, width: int) -> None:
+    """Pseudo texts are a third longer than English; the 300-character name is among the accounts."""
+    watched = Watched(browser, sites[language], viewport={"width": width, "height": 800})
+    names = ["index.html", "held.html", "nurture.html", "csm/csm_01.html"]
+    for name in [*names, *(f"account/{one['account_id']}.html" for one in SAMPLE[:14])]:
+        page = watched.open(name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    watched.context.close()
+
+
+def test_a_name_with_reversing_marks_does_not_turn_its_neighbours(watched: Watched) -> None:
+    page = watched.open("account/acct_00002.html")
+    assert page.locator("h1 bdi").count() == 1
+    direction = page.evaluate("getComputedStyle(document.querySelector('h1 bdi')).unicodeBidi")
+    assert direction == "isolate"
+    page = watched.open("index.html")
+    assert page.evaluate("getComputedStyle(document.querySelector('table.list tbody th a')).unicodeBidi") == "isolate"
+
+
+def test_print_leaves_out_what_paper_cannot_do(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator("form.filters")).to_be_hidden()
+    expect(page.locator("nav")).to_be_hidden()
+    expect(page.locator("table.list")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") in (
+        "rgb(255, 255, 255)",
+        "rgb(246, 247, 249)",
+    )
+
+
+def test_dark_and_light_differ_and_both_are_readable(browser: Browser, sites: dict[str, Path]) -> None:
+    colours = {}
+    for scheme in ("light", "dark"):
+        watched = Watched(browser, sites["en"], color_scheme=scheme)
+        page = watched.open("account/acct_00020.html")
+        colours[scheme] = page.evaluate(CONTRASTS)
+        watched.context.close()
+    assert colours["light"] != colours["dark"]
+    for scheme, found in colours.items():
+        assert len(found) > 20
+        for text, ratio in found:
+            assert ratio >= 4.5, (scheme, text, ratio)
+
+
+# Contrast (WCAG 2) of every piece of text with the first background behind it that is not transparent.
+CONTRASTS = """
+() => {
+  const channels = (c) => c.match(/[\\d.]+/g).map(Number);
+  const light = (c) => {
+    const [r, g, b] = channels(c).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor, [, , , alpha = 1] = channels(c);
+      if (alpha > 0) return c;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const found = [];
+  for (const e of document.querySelectorAll("main *")) {
+    if (e.closest("svg") || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+    found.push([e.textContent.slice(0, 30), (a + 0.05) / (b + 0.05)]);
+  }
+  return found;
+}
+"""
