@@ -18,6 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from csql_ml.contract.tables import TABLES
 from csql_ml.errors import ConfigError
 
+#: Feature sets are bit masks that must survive a float64.
+MOST_BITS = 53
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
@@ -107,8 +109,8 @@ class Data(Section):
 class Signals(Section):
     """Which raw event, feature and topic names carry which signal."""
 
-    core_features: Names = Field(default=(), max_length=62, description="the company's 5 to 8 core features")
-    advanced_features: Names = Field(default=(), max_length=62)
+    core_features: Names = Field(default=(), max_length=MOST_BITS, description="the company's 5 to 8 core features")
+    advanced_features: Names = Field(default=(), max_length=MOST_BITS)
     gated_clicks: Names = Field(default=(), description="event names: a click on something not yet bought")
     upgrade_attempts: Names = ()
     workflow_starts: Names = ()
@@ -128,7 +130,7 @@ class Catalogue(Section):
     """What there is to buy next: plans from small to large, and modules."""
 
     plans: Names = ()
-    modules: Annotated[tuple[Module, ...], Field(max_length=62)] = ()
+    modules: Annotated[tuple[Module, ...], Field(max_length=MOST_BITS)] = ()
 
 
 class MetricSettings(Section):
@@ -221,7 +223,9 @@ class Labels(Section):
     without_coverage: Literal["unobserved", "negative"] = Field(
         "unobserved", description="accounts without a lead where there is no coverage table"
     )
-    min_coverage_share: Share = Field(0.5, description="share of the horizon that must be covered")
+    min_coverage_share: Share = Field(
+        0.5, description="share of the days from the as-of date to its quarter's end that must be covered"
+    )
 
 
 class Model(Section):
@@ -233,7 +237,7 @@ class Model(Section):
     reference_size: int = Field(300, ge=20, le=500, description="accounts that explanations compare with")
     bootstrap: int = Field(200, ge=20, le=5000, description="account bootstrap repetitions in the verdict")
     min_positives: int = Field(20, ge=5, description="fewer positive labels than this: keep the rules")
-    test_snapshots: int = Field(3, ge=1, le=24, description="newest mature snapshots the verdict is made on")
+    test_snapshots: int = Field(2, ge=1, le=24, description="newest mature snapshots the verdict is made on")
     group: Names = Field((), description="extra group columns of a feature table (--features)")
 
 
@@ -241,8 +245,8 @@ class Scoring(Section):
     """Capacity and bands."""
 
     capacity_per_portfolio: int = Field(10, ge=1, description="accounts a CSM can work; the k of every top-k figure")
-    high_band: Share = Field(0.9, description="percentile from which the band is 'high'")
-    medium_band: Share = Field(0.7, description="percentile from which the band is 'medium'")
+    high_band: Share = Field(0.9, description="percentile above which the band is 'high'")
+    medium_band: Share = Field(0.7, description="percentile above which the band is 'medium'")
 
     @model_validator(mode="after")
     def _ordered(self) -> Scoring:
@@ -393,7 +397,7 @@ def load(path: str | Path) -> Config:
         raise ConfigError(f"configuration file {path} cannot be read: {error}") from error
     try:
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader subclass
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if content is None:
         content = {}

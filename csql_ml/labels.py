@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from csql_ml.contract.tables import LEAD_TYPES
-from csql_ml.quarters import horizon_end
+from csql_ml.quarters import horizon_end, quarter_start
 
 if TYPE_CHECKING:
     from csql_ml.config import Config, Stage
@@ -115,7 +115,8 @@ class LabelBook:
         has_lead = out["leads"].fillna(0).to_numpy() > 0
         won, pending = out["reached"].fillna(0).to_numpy() > 0, out["pending"].fillna(0).to_numpy() > 0
         if coverage is not None:
-            share = _covered_share(spine, coverage, since=since, until=until)
+            worked_until = (now - quarter_start(as_of, self._config.company.fiscal_year_start_month, ahead=1)).days
+            share = _covered_share(spine, coverage, since=since, until=worked_until)
             observed, why = share >= self._config.labels.min_coverage_share, "outside coverage"
         else:
             assumed = self._config.labels.without_coverage == "negative"
@@ -161,7 +162,11 @@ def _outcomes(leads: pd.DataFrame, stage: Stage, *, since: int, until: int) -> p
 
 
 def _covered_share(spine: pd.DataFrame, coverage: pd.DataFrame, *, since: int, until: int) -> np.ndarray[Any, Any]:
-    """Share of the horizon's days on which each account was covered, by itself or through its CSM."""
+    """Share of the days from the as-of date to its quarter's end on which each account was covered.
+
+    Covered by itself or through its CSM. Who is covered only later in the horizon was not looked at when the snapshot's
+    signals were fresh: such rows would be half-observed negatives.
+    """
     start = coverage["start_days_ago"].clip(upper=since)
     end = coverage["end_days_ago"].fillna(until).clip(lower=until)
     spans = coverage.assign(first=start, last=end)[start > end]

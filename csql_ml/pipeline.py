@@ -165,8 +165,8 @@ def training_data(company: Company, now: date, on_progress: Progress | None = No
 
 def _training_rows(snapshot: Snapshot) -> pd.DataFrame:
     portfolio = snapshot.accounts["csm_id"].astype("object")
-    keys = {"portfolio": portfolio.where(portfolio.notna(), ""), "arr": snapshot.facts["arr_in_force"]}
-    return snapshot.features.drop(columns=["arr"], errors="ignore").assign(**keys)
+    keys = pd.DataFrame({"portfolio": portfolio.where(portfolio.notna(), ""), "arr": snapshot.facts["arr_in_force"]})
+    return pd.concat([snapshot.features.drop(columns=["arr"], errors="ignore"), keys], axis=1)
 
 
 def _save(trained: Trained, data: TrainingData, config: Config, now: date, on_progress: Progress | None) -> Training:

@@ -144,6 +144,15 @@ def refuse_foreign(out: Path) -> None:
         raise OutputError(
             f"folder {out} holds {foreign[0]!r}, which is not part of a run; choose a new or empty folder"
         )
+    if any(out.iterdir()) and not _is_run(out):
+        raise OutputError(f"folder {out} has no {MANIFEST} of a run; choose a new or empty folder")
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return "run_id" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _swap(new: Path, place: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from csql_ml.baseline import gates as gate_rules
@@ -84,24 +85,14 @@ def score_snapshot(
     barred = ineligible(snapshot.facts, config)
     found = hypotheses(features, snapshot.facts, config)
     potential = potential_arr(snapshot.facts["arr_in_force"], found, champion.arr_share)
-    baseline = champion.baseline_score(features)
-    champion_score = baseline if champion.kind == "rules" else explained.propensity
-    over = champion_score >= champion.threshold
-    scores = pd.DataFrame(
-        {
-            "account_id": features["account_id"],
-            "as_of": snapshot.as_of,
-            "run_id": run_id,
-            "model_version": champion.model_version,
-            "propensity": explained.propensity,
-            "baseline_score": baseline,
-            "expected_arr": explained.propensity * potential,
-            "status": _statuses(barred, risks, gates, over),
-            "lead_type": [h.type if h else None for h in found],
-            "risk_flags": [",".join(risks.columns[row]) for row in risks.to_numpy(dtype=bool)],
-            "failed_gates": [",".join(gates.failed(row)) for row in range(len(features))],
-            "csm_id": _text(snapshot.accounts["csm_id"]),
-        }
+    scores = _numbers(snapshot, champion, explained.propensity, potential).assign(run_id=run_id)
+    over = scores["baseline_score" if champion.kind == "rules" else "propensity"] >= champion.threshold
+    lead_types: list[Any] = [h.type if h else None for h in found]
+    scores = scores.assign(
+        status=_statuses(barred, risks, gates, over.to_numpy()),
+        lead_type=lead_types,
+        risk_flags=[",".join(risks.columns[row]) for row in risks.to_numpy(dtype=bool)],
+        failed_gates=[",".join(gates.failed(row)) for row in range(len(features))],
     )
     return Scored(
         scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
@@ -112,6 +103,23 @@ def score_snapshot(
         hypotheses=found,
         potential_arr=potential,
         barred=barred,
+    )
+
+
+def _numbers(
+    snapshot: Snapshot, champion: Champion, propensity: npt.NDArray[np.float64], potential: pd.Series
+) -> pd.DataFrame:
+    """What each account is, and what the champion and the rules make of it."""
+    return pd.DataFrame(
+        {
+            "account_id": snapshot.features["account_id"],
+            "as_of": snapshot.as_of,
+            "model_version": champion.model_version,
+            "propensity": propensity,
+            "baseline_score": champion.baseline_score(snapshot.features),
+            "expected_arr": propensity * potential,
+            "csm_id": _text(snapshot.accounts["csm_id"]),
+        }
     )
 
 

@@ -188,11 +188,9 @@ class SnapshotBuilder:
         accounts = con.to_pandas(tables["accounts"].order_by("account_id"))
         known = len(accounts)
         accounts = accounts[accounts["account_id"].isin(table["account_id"])].reset_index(drop=True)
-        features = table[["account_id", *plan.feature_columns]].copy()
-        features.insert(1, "as_of", as_of)
         return Snapshot(
             as_of=as_of,
-            features=_typed(features, plan.categories),
+            features=_typed(table, as_of, plan.feature_columns, plan.categories),
             facts=table[["account_id", *plan.fact_columns]],
             accounts=accounts,
             contacts=self._contacts(tables, accounts),
@@ -218,12 +216,14 @@ class SnapshotBuilder:
 _NO_NEWS = {"events", "contracts", "coverage"}
 
 
-def _typed(features: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
-    """Numbers as float64, categories as text objects; missing is NaN or None."""
-    names = set(categories)
-    for column in features.columns.drop(["account_id", "as_of"]):
-        if column in names:
-            features[column] = features[column].astype("object").where(features[column].notna(), None)
+def _typed(table: pd.DataFrame, as_of: date, columns: Iterable[str], categories: Iterable[str]) -> pd.DataFrame:
+    """The feature frame: numbers as float64, categories as text objects; missing is NaN or None."""
+    texts = set(categories)
+    typed = {"account_id": table["account_id"], "as_of": pd.Series(as_of, index=table.index, dtype="object")}
+    for column in columns:
+        values = table[column]
+        if column in texts:
+            typed[column] = values.astype("object").where(values.notna(), None)
         else:
-            features[column] = features[column].astype("float64")
-    return features
+            typed[column] = values.astype("float64")
+    return pd.DataFrame(typed)

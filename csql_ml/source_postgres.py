@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from csql_ml.errors import MissingExtraError, SourceError
-from csql_ml.source_files import identifier
+from csql_ml.source_files import first_line, identifier
 
 _SESSION = "-c default_transaction_read_only=on -c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1"
 
@@ -34,7 +34,7 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         try:
-            import psycopg
+            import psycopg  # type: ignore[import-not-found, unused-ignore] # an optional driver
         except ImportError as error:
             raise MissingExtraError("reading from PostgreSQL", "postgres") from error
         self.error: type[Exception] = psycopg.Error
@@ -57,6 +57,13 @@ class Postgres:
         with self._connection.cursor() as cursor, cursor.copy(query) as rows, file.open("wb") as handle:
             for part in rows:
                 handle.write(part)
+
+    @staticmethod
+    def reason(error: Exception) -> str:
+        """Why a query failed, in one line; data errors (SQLSTATE class 22) quote the value, so they are reworded."""
+        if str(getattr(error, "sqlstate", None)).startswith("22"):
+            return "a value cannot be converted"
+        return first_line(error)
 
     def disconnect(self) -> None:
         """Close the connection."""

@@ -263,7 +263,7 @@ class Warehouse:
         try:
             remote.copy(relation, self._choose(name, mapping, remote.columns(relation)), file)
         except remote.error as error:
-            raise SourceError(f"{name}: {self.location(name)} cannot be read: {first_line(error)}") from error
+            raise SourceError(f"{name}: {self.location(name)} cannot be read: {remote.reason(error)}") from error
         self._view(f"csql_input_{name}", self._file_relation(str(file), name))
         return self.connection.table(f"csql_input_{name}")
 

@@ -34,8 +34,6 @@ def test_no_output_is_stored(path: Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:jupyter_client")
-@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:zmq")
 def test_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
     monkeypatch.setenv("TMPDIR", str(tmp_path))

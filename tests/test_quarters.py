@@ -40,7 +40,11 @@ def test_the_horizon_of_no_further_quarter_is_the_rest_of_this_one() -> None:
 
 
 def test_quarter_starts_hold_both_ends_and_nothing_outside() -> None:
-    assert quarter_starts(date(2025, 10, 1), date(2026, 4, 1)) == [date(2025, 10, 1), date(2026, 1, 1), date(2026, 4, 1)]
+    assert quarter_starts(date(2025, 10, 1), date(2026, 4, 1)) == [
+        date(2025, 10, 1),
+        date(2026, 1, 1),
+        date(2026, 4, 1),
+    ]
     assert quarter_starts(date(2025, 10, 2), date(2026, 3, 31)) == [date(2026, 1, 1)]
     assert quarter_starts(date(2025, 10, 2), date(2025, 12, 31)) == []
     assert quarter_starts(date(2025, 10, 2), date(2026, 2, 1), first_month=2) == [date(2025, 11, 1), date(2026, 2, 1)]

@@ -258,7 +258,9 @@ numbers = st.lists(st.floats(allow_nan=True, width=64), min_size=1, max_size=4)
 @given(values=numbers, data=st.data())
 def test_changing_any_number_changes_the_fingerprint(values: list[float], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(values) - 1))
-    other = data.draw(st.floats(allow_nan=True).filter(lambda v: np.float64(v).tobytes() != np.float64(values[place]).tobytes()))
+    other = data.draw(
+        st.floats(allow_nan=True).filter(lambda v: np.float64(v).tobytes() != np.float64(values[place]).tobytes())
+    )
     changed = [*values[:place], other, *values[place + 1 :]]
     both_missing = np.isnan(other) and np.isnan(values[place])
     assert (fingerprint(one_column(values)) == fingerprint(one_column(changed))) == both_missing
@@ -290,7 +292,16 @@ def test_a_number_that_json_does_not_have_is_an_error(value: float) -> None:
 def test_a_file_is_on_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     sync, replace = os.fsync, Path.replace
-    monkeypatch.setattr(os, "fsync", lambda number: (order.append("sync"), sync(number))[1])
-    monkeypatch.setattr(Path, "replace", lambda path, to: (order.append("move"), replace(path, to))[1])
+
+    def synced(number: int) -> None:
+        order.append("sync")
+        sync(number)
+
+    def moved(path: Path, target: Path) -> Path:
+        order.append("move")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", moved)
     write_file(tmp_path / "a", lambda place: place.write_text("one", encoding="utf-8"))
     assert order == ["sync", "move"]

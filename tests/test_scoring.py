@@ -128,7 +128,9 @@ def test_typical_values_are_the_medians_of_the_reference_accounts() -> None:
 # Few different values, so that ties are common.
 accounts = st.lists(
     st.tuples(
-        st.sampled_from(["", "0.1", "0.5", "0.9"]), st.sampled_from(["", "0", "1", "4"]), st.sampled_from(["", "c1", "c2"])
+        st.sampled_from(["", "0.1", "0.5", "0.9"]),
+        st.sampled_from(["", "0", "1", "4"]),
+        st.sampled_from(["", "c1", "c2"]),
     ),
     min_size=1,
     max_size=8,

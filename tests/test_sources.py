@@ -14,32 +14,9 @@ import pandas as pd
 import pytest
 
 from csql_ml.config import Config
-from csql_ml.errors import ConfigError, ContractError, CsqlError, MissingExtraError, SourceError
+from csql_ml.errors import ConfigError, ContractError, CsqlError, SourceError
 from csql_ml.sources import open_warehouse
-
-HEADER = "account_id,name,created_at"
-ROW = "A1,Alpha,2023-01-01"
-
-
-def read(folder: Path, mapping: Any, table: str = "accounts", **data: Any) -> list[dict[str, Any]]:
-    """The rows of one mapped table, in order."""
-    config = Config.model_validate({"data": {"folder": folder, "tables": {table: mapping}, **data}})
-    with open_warehouse(config) as warehouse, warehouse.reading(table):
-        rows = warehouse.read(table)
-        assert rows is not None
-        found: list[dict[str, Any]] = rows.order_by(list(rows.columns)).to_pyarrow().to_pylist()
-        return found
-
-
-def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> None:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode(encoding))
-
-
-ALPHA = {"account_id": "A1", "name": "Alpha", "created_at": "2023-01-01"}
-BETA = {"account_id": "A2", "name": "Beta", "created_at": "2023-02-01"}
-
+from tests.source_reading import ALPHA, BETA, HEADER, ROW, read, write
 
 # ---------------------------------------------------------------- files
 
@@ -97,6 +74,12 @@ def test_a_glob_reads_all_files_by_column_name(tmp_path: Path) -> None:
     write(tmp_path, "in/b.csv", "nothing\n")
     assert read(tmp_path, "in/a*.csv") == [ALPHA, BETA]
     assert read(tmp_path, "**/a?.csv") == [ALPHA, BETA]
+
+
+def test_a_file_that_is_named_like_a_glob_is_itself(tmp_path: Path) -> None:
+    write(tmp_path, "a*.csv", f"{HEADER}\n{ROW}\n")
+    write(tmp_path, "ab.csv", f"{HEADER}\nA2,Beta,2023-02-01\n")
+    assert read(tmp_path, "a*.csv") == [ALPHA]
 
 
 def test_parquet_files_and_folders(tmp_path: Path) -> None:
@@ -299,49 +282,6 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, data: Any, kind: type[Cs
     with pytest.raises(kind, match=expected) as caught:
         read(tmp_path, {"table": "customers"}, **data)
     assert "pw" not in str(caught.value)
-
-
-class FakePostgres:
-    """Ibis on DuckDB in the place of Ibis on PostgreSQL: the copying does not depend on which it is."""
-
-    def __init__(self) -> None:
-        self.backend = ibis.duckdb.connect()
-        self.backend.raw_sql("CREATE TABLE customers AS SELECT 'A1' AS id, 'Alpha' AS name, 1 AS private")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.backend, name)
-
-
-def test_postgres_rows_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ibis, "connect", lambda url: FakePostgres())
-    mapping = {"table": "customers", "columns": {"account_id": "id"}}
-    url = "postgresql://me:secret@host/db"
-    assert read(tmp_path, mapping, database=url) == [{"account_id": "A1", "name": "Alpha"}]
-    query = {"query": "SELECT id AS account_id FROM customers"}
-    assert read(tmp_path, query, database=url) == [{"account_id": "A1"}]
-    with pytest.raises(SourceError, match="accounts: table gone cannot be read"):
-        read(tmp_path, {"table": "gone"}, database=url)
-    with pytest.raises(ConfigError, match=r"runs in data\.database and cannot see the files of data\.raw"):
-        read(tmp_path, query, database=url, raw={"r": "r.csv"})
-
-
-def test_postgres_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_driver(url: str) -> None:
-        raise ModuleNotFoundError("No module named 'psycopg'")
-
-    monkeypatch.setattr(ibis, "connect", no_driver)
-    with pytest.raises(MissingExtraError, match=r"pip install 'csql-ml\[postgres\]'"):
-        open_warehouse(Config.model_validate({"data": {"database": "postgres://host/db"}}))
-
-
-def test_postgres_that_does_not_answer_keeps_the_password_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_answer(url: str) -> None:
-        raise RuntimeError(f"cannot connect to {url}")
-
-    monkeypatch.setattr(ibis, "connect", no_answer)
-    with pytest.raises(SourceError, match=r"data\.database: postgres://host/db cannot be opened") as caught:
-        open_warehouse(Config.model_validate({"data": {"database": "postgres://me:secret@host/db"}}))
-    assert "secret" not in str(caught.value)
 
 
 # ---------------------------------------------------------------- the warehouse itself

@@ -203,12 +203,16 @@ def _metric_columns(metric: Metric, joined: ir.Table, config: Config) -> dict[st
 
 def _reached(metric: Metric, columns: Mapping[str, Any], config: Config) -> Any:
     """1.0 where the threshold is reached (and that of the metric it depends on), 0.0 where not, else missing."""
+    return M.flag(_at_threshold(metric, columns, config))
+
+
+def _at_threshold(metric: Metric, columns: Mapping[str, Any], config: Config) -> Any:
     value, limit = columns[metric.name], threshold_of(metric.name, config, metric.threshold)
-    reached = M.flag(value <= limit if metric.direction < 0 else value >= limit)
+    reached = value <= limit if metric.direction < 0 else value >= limit
     other = registry().get(metric.also or "")
     if other is None or other.name not in columns:
         return reached
-    return reached * _reached(other, columns, config).fill_null(0.0)
+    return reached & _at_threshold(other, columns, config)
 
 
 def _joined_measures(

@@ -1,7 +1,7 @@
 """Bring your own features: training and scoring on a feature table instead of the contract's tables.
 
-One Parquet or CSV file, one row per account and as-of date: ``account_id``, ``as_of``, optional ``label`` (0, 1, empty =
-open), optional ``amount`` (what an expansion brings), optional ``csm_id`` and group columns named in ``model.group``.
+One Parquet or CSV file, one row per account and as-of date: ``account_id``, ``as_of``, optional ``label`` (0, 1, empty
+= open), optional ``amount`` (what an expansion brings), optional ``csm_id`` and group columns named in ``model.group``.
 Every other column is a feature. No other table and hardly any configuration is needed.
 """
 

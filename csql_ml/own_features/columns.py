@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from csql_ml.errors import FeatureError
 
-Kind = Literal["number", "category", "empty"]
+Kind = Literal["number", "yes_or_no", "category", "empty"]
 
 _NUMBER = r"^\s*[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)\s*$"
 _CODE = r"^\s*[+-]?0\d"
@@ -46,9 +46,10 @@ def kind_of(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind:
         return "category"
     if _is_text(column.type):
         return _kind_of_text(column, name, inferred=inferred)
-    if pa.types.is_boolean(column.type) or _is_number(column.type):
-        values = _float(column)
-        return "empty" if np.isnan(values).all() else "number"
+    if pa.types.is_boolean(column.type):
+        return "yes_or_no"
+    if _is_number(column.type):
+        return "empty" if np.isnan(_float(column)).all() else "number"
     raise FeatureError(_no_feature(name, str(column.type)))
 
 
@@ -59,7 +60,7 @@ def _kind_of_text(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind
         if len(told) and _all(told, _NUMBER) and not pc.any(_matches(told, _CODE)).as_py():
             return "number"
         if len(told) and _all(told, _TRUTH):
-            return "number"
+            return "yes_or_no"
     filled = pc.filter(filled, pc.invert(_matches(filled, _BLANK)))
     if not len(filled):
         return "empty"
@@ -70,8 +71,8 @@ def _kind_of_text(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind
 
 def _no_feature(name: str, found: str) -> str:
     return (
-        f"column {name} of the feature table is {found}, expected a number, yes or no, or text; turn it into one (a date "
-        "into days before as_of), or leave the column out"
+        f"column {name} of the feature table is {found}, expected a number, yes or no, or text; turn it into one "
+        "(a date into days before as_of), or leave the column out"
     )
 
 
@@ -89,7 +90,14 @@ def numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
         return pd.Series(_float(column))
     if not _is_text(column.type):
         raise FeatureError(f"column {name} of the feature table is {column.type}, expected numbers")
-    text = column.cast(pa.large_string())
+    try:
+        return pd.Series(_float(column))  # the usual case, and the quick one
+    except pa.ArrowInvalid:
+        return _numbers_of_text(column.cast(pa.large_string()), name)
+
+
+def _numbers_of_text(text: pa.ChunkedArray, name: str) -> pd.Series:
+    """Text with spellings of missing, of yes and no, or with signs and blanks."""
     filled = pc.invert(pc.fill_null(_matches(text, _ABSENT), True))
     truth, number = _matches(text, _TRUTH), _matches(text, _NUMBER)
     wrong = pc.and_(filled, pc.invert(pc.or_(truth, number)))
@@ -136,7 +144,7 @@ def _objects(column: pa.ChunkedArray) -> pd.Series:
 
 
 def _float(column: pa.ChunkedArray) -> np.ndarray:
-    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -29,7 +29,8 @@ def account_ids(column: pa.ChunkedArray) -> pd.Series:
     ids = texts(column, "account_id")
     if missing := int(ids.isna().sum()):
         raise FeatureError(
-            f"column account_id of the feature table is empty in {missing} of {len(ids)} rows; every row needs its account"
+            f"column account_id of the feature table is empty in {missing} of {len(ids)} rows; every row needs its "
+            "account"
         )
     return ids
 
@@ -53,7 +54,7 @@ def as_of_days(column: pa.ChunkedArray) -> pd.Series:
         )
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         days = column.cast(pa.date32(), safe=False)
-        if timed := pc.sum(pc.not_equal(days.cast(pa.timestamp("us")), column.cast(pa.timestamp("us"), safe=False))).as_py():
+        if timed := pc.sum(pc.not_equal(days.cast(column.type), column)).as_py():
             raise FeatureError(_with_times(timed))
         return pd.Series(days.to_pylist(), dtype=object)
     return _days_of_text(texts(column, "as_of"))
@@ -94,6 +95,6 @@ def refuse_duplicates(rows: pd.DataFrame) -> None:
     if twice.any():
         first = rows[twice].iloc[0]
         raise FeatureError(
-            f"account {first['account_id']} has more than one row for {first['as_of']} ({int(twice.sum())} rows too many "
-            "in the feature table); expected one row per account and as-of date"
+            f"account {first['account_id']} has more than one row for {first['as_of']} ({int(twice.sum())} rows too "
+            "many in the feature table); expected one row per account and as-of date"
         )

@@ -60,7 +60,17 @@ def _parquet(path: Path) -> pa.Table:
     names = table.column_names
     if twice := sorted({n for n in names if names.count(n) > 1} if len(set(names)) < len(names) else ()):
         raise FeatureError(f"feature table {path} has column {twice[0]} more than once; keep one of them")
-    return table.select([n for n in names if not _INDEX.fullmatch(n)])
+    table = table.select([n for n in names if not _INDEX.fullmatch(n)])
+    for name in _declared_categories(table):
+        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
+    return table
+
+
+def _declared_categories(table: pa.Table) -> list[str]:
+    """Columns that were categories in pandas; Parquet itself keeps that of texts only."""
+    declared = (table.schema.pandas_metadata or {}).get("columns", [])
+    names = {c.get("name") for c in declared if c.get("pandas_type") == "categorical"}
+    return [f.name for f in table.schema if f.name in names and not pa.types.is_dictionary(f.type)]
 
 
 def _csv(path: Path) -> pa.Table:

@@ -19,7 +19,6 @@ from csql_ml.errors import BundleError, FeatureError
 from csql_ml.explain.contributions import explain, points
 from csql_ml.explain.evidence import Evidence
 from csql_ml.handoff.lead import Dossier, lead_of
-from csql_ml.metrics import registry
 from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
 from csql_ml.metrics.definition import Feature, Metric
 from csql_ml.model.bundle import Champion
@@ -72,10 +71,10 @@ def score(
     inputs = input_fingerprint(snapshot, config)
     run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
     scored = _scored(snapshot, potential, champion, config, run_id)
-    records = list(_dossier(snapshot, scored, champion, config).records())
+    records = list(_dossier(table, snapshot, scored, champion, config).records())
     qualified = sorted((r for r in records if r["status"] == QUALIFIED), key=lambda r: r["rank"])
     leads = [lead_of(r, champion, run_id, config, snapshot) for r in qualified]
-    about = _about(snapshot, champion, config, run_id, inputs, {})
+    about = {**_about(snapshot, champion, config, run_id, inputs, {}), "own_features": True}
     manifest: dict[str, Any] = {}
     write_folder(out, lambda folder: manifest.update(_write_run(folder, scored, records, leads, about)))
     return Run(out, manifest, scored.scores, leads)
@@ -85,8 +84,8 @@ def _champion(config: Config, model: str | None) -> Champion:
     pointer = config.models_path / CHAMPION
     if model is None and not pointer.is_file():
         raise BundleError(
-            f"there is no champion in {config.models_path}; run csql train with --features first, or name a bundle with "
-            "--model"
+            f"there is no champion in {config.models_path}; run csql train with --features first, or name a bundle "
+            "with --model"
         )
     # Without tables there is no company; with a bundle or a pointer it is not asked for.
     return champion_for(config, cast("Company", None), cast("Snapshot", None), model)
@@ -103,20 +102,23 @@ def snapshot_of(table: OwnTable, champion: Champion, as_of: date) -> tuple[Snaps
     """
     today = (table.rows["as_of"] == as_of).to_numpy()
     rows = table.rows[today].reset_index(drop=True)
-    features = pd.concat([rows[["account_id", "as_of"]], _columns(table, champion)[today].reset_index(drop=True)], axis=1)
+    features = pd.concat(
+        [rows[["account_id", "as_of"]], _columns(table, champion)[today].reset_index(drop=True)], axis=1
+    )
     shown = {name: table.attribute(name)[today].reset_index(drop=True) for name in _SHOWN}
     owner = rows["portfolio"].where(rows["portfolio"] != "", None)
-    empty = {n: np.nan for n in [*_FACTS, *(f"trend.{t}.{i}" for t in TRENDS for i in range(TREND_LENGTH))]}
+    empty = dict.fromkeys([*_FACTS, *(f"trend.{t}.{i}" for t in TRENDS for i in range(TREND_LENGTH))], np.nan)
+    by_share = rows["arr"] * champion.arr_share[ASSUMED_TYPE]
+    potential = rows["amount"].where(rows["label"].isna()).fillna(by_share)
     snapshot = Snapshot(
         as_of=as_of,
         features=features,
-        facts=pd.DataFrame({"arr_in_force": rows["arr"], **empty}),
+        facts=pd.DataFrame({"arr_in_force": rows["arr"], "potential_arr": potential, **empty}),
         accounts=pd.DataFrame({**shown, "csm_id": owner}),
         contacts=pd.DataFrame(columns=["account_id", "contact_id", "role", "since_days_ago"]),
         without_contract=0,
     )
-    by_share = rows["arr"] * champion.arr_share[ASSUMED_TYPE]
-    return snapshot, rows["amount"].where(rows["label"].isna()).fillna(by_share)
+    return snapshot, potential
 
 
 def _columns(table: OwnTable, champion: Champion) -> pd.DataFrame:
@@ -162,8 +164,8 @@ def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config
     )
 
 
-def _dossier(snapshot: Snapshot, scored: Scored, champion: Champion, config: Config) -> Dossier:
-    metrics = {f.metric: _as_metric(f, champion) for f in champion.features}
+def _dossier(table: OwnTable, snapshot: Snapshot, scored: Scored, champion: Champion, config: Config) -> Dossier:
+    metrics = as_metrics(table, champion)
     typical = typical_values(champion)
     evidence = Evidence(
         metrics=metrics,
@@ -178,21 +180,27 @@ def _dossier(snapshot: Snapshot, scored: Scored, champion: Champion, config: Con
     return Dossier(snapshot, scored, evidence, metrics, (), config)
 
 
-def _as_metric(feature: Feature, champion: Champion) -> Metric:
-    """A column as a metric: it speaks the way it went together with expansions when the score was learned."""
-    ramps = {t.feature: t for t in champion.terms}
-    ramp = ramps.get(feature.name)
-    known = registry().get(feature.metric)
-    return Metric(
-        name=feature.metric,
-        part="profile",
-        direction=0 if ramp is None else 1 if ramp.full_at > ramp.zero_at else -1,
-        unit=known.unit if known else cast("Any", None),
-        formula=lambda at: None,
-        label=feature.metric,
-        description="a column of the feature table",
-        sentence="{value}",
-    )
+def as_metrics(table: OwnTable, champion: Champion) -> dict[str, Metric]:
+    """The champion's columns as metrics; each speaks the way it went with expansions when the score was learned."""
+    rises = {t.feature: 1 if t.full_at > t.zero_at else -1 for t in champion.terms}
+    return {
+        f.metric: Metric(
+            name=f.metric,
+            part="profile",
+            direction=rises.get(f.name, 0),
+            unit=_unit(f.metric, table),
+            formula=lambda at: None,
+            label=f.metric,
+            description="a column of the feature table",
+            sentence="{value}",
+        )
+        for f in champion.features
+    }
+
+
+def _unit(name: str, table: OwnTable) -> Any:
+    """How values are written, where the table tells; None: a plain number."""
+    return "flag" if name in table.yes_or_no else "money" if name == "arr" else None
 
 
 def _dates(table: OwnTable) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -39,19 +39,22 @@ class OwnTable:
         The feature columns of the file.
     empty
         Columns without a single value; they are not features.
+    yes_or_no
+        Feature columns that are true or false; they are read as 1 and 0.
     """
 
     path: Path
     rows: pd.DataFrame
     names: tuple[str, ...]
     empty: tuple[str, ...]
+    yes_or_no: frozenset[str]
     _table: pa.Table = field(repr=False)
-    _categorical: frozenset[str] = field(repr=False)
+    _numbers: Mapping[str, pd.Series] = field(repr=False)
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """The features for a model: numbers as they are, text as categories, no direction claimed."""
-        return tuple(Feature(column_of(n), n, categorical=n in self._categorical) for n in self.names)
+        return tuple(Feature(column_of(n), n, categorical=n not in self._numbers) for n in self.names)
 
     @property
     def dates(self) -> tuple[date, ...]:
@@ -66,17 +69,21 @@ class OwnTable:
         FeatureError
             The file lacks a column, or a column is of another kind than the model learned.
         """
-        wanted = {f.name: f.name.removeprefix(OWN) if f.name.removeprefix(OWN) in _TAKEN else f.name for f in features}
-        if missing := [n for n in wanted.values() if n not in self._table.column_names]:
+        wanted = {f.name: _file_name(f.name) for f in features}
+        there = set(self._table.column_names)
+        if missing := [n for n in wanted.values() if n not in there]:
             raise FeatureError(
                 f"feature table {self.path} has no column {_listed(missing)}, which the model was trained with; add it "
                 "(empty where unknown), name another model with --model, or train again"
             )
-        values = {
-            f.name: (texts if f.categorical else finite_numbers)(self._table[wanted[f.name]], wanted[f.name])
-            for f in features
-        }
-        return pd.DataFrame(values, index=self.rows.index)
+        values = {f.name: self._values(wanted[f.name], categorical=f.categorical) for f in features}
+        return pd.DataFrame(values)
+
+    def _values(self, name: str, *, categorical: bool) -> pd.Series:
+        if categorical:
+            return texts(self._table[name], name)
+        known = self._numbers.get(name)
+        return finite_numbers(self._table[name], name) if known is None else known
 
     def attribute(self, name: str) -> pd.Series:
         """(n,) a column as text for people to read, None where the file has none."""
@@ -97,7 +104,8 @@ def open_table(path: Path, config: Config) -> OwnTable:
     names = table.column_names
     if missing := [n for n in KEYS if n not in names]:
         raise FeatureError(
-            f"feature table {path} has no column {_listed(missing)}; expected account_id, as_of and at least one feature"
+            f"feature table {path} has no column {_listed(missing)}; expected account_id, as_of and at least one "
+            "feature"
         )
     if missing := [n for n in config.model.group if n not in names]:
         raise FeatureError(
@@ -112,18 +120,30 @@ def open_table(path: Path, config: Config) -> OwnTable:
     if not features:
         empty = f" ({len(kinds)} without any value)" if kinds else ""
         raise FeatureError(
-            f"feature table {path} has no feature column{empty}; expected at least one beside account_id, as_of, label, "
-            "amount, csm_id and the group columns"
+            f"feature table {path} has no feature column{empty}; expected at least one beside account_id, as_of, "
+            "label, amount, csm_id and the group columns"
         )
-    categorical = frozenset(n for n, kind in kinds.items() if kind == "category")
-    _refuse_infinite(table, [n for n in features if n not in categorical])
-    money = _money(table, "arr") if kinds.get("arr") == "number" else np.nan
-    return OwnTable(path, rows.assign(arr=money), features, tuple(n for n in kinds if n not in features), table, categorical)
+    values = {n: numbers(table[n], n) for n in features if kinds[n] != "category"}
+    _refuse_infinite(values)
+    return OwnTable(
+        path=path,
+        rows=rows.assign(arr=values.get("arr", np.nan)),
+        names=features,
+        empty=tuple(n for n, kind in kinds.items() if kind == "empty"),
+        yes_or_no=frozenset(n for n in values if kinds[n] == "yes_or_no"),
+        _table=table,
+        _numbers=values,
+    )
 
 
 def column_of(name: str) -> str:
     """Name under which a feature of the file stands in the training table."""
     return OWN + name if name in _TAKEN else name
+
+
+def _file_name(column: str) -> str:
+    name = column.removeprefix(OWN)
+    return name if name in _TAKEN else column
 
 
 def finite_numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
@@ -181,18 +201,18 @@ def _money(table: pa.Table, name: str) -> pd.Series:
     return finite_numbers(table[name], name)
 
 
-def _refuse_infinite(table: pa.Table, names: Sequence[str]) -> None:
-    counts = {n: int(np.isinf(numbers(table[n], n)).sum()) for n in names}
+def _refuse_infinite(values: Mapping[str, pd.Series]) -> None:
+    counts = {n: int(np.isinf(v).sum()) for n, v in values.items()}
     bad = [n for n, count in counts.items() if count]
     if bad:
-        more = f" (and {len(bad) - 1} more columns do)" if len(bad) > 1 else ""
+        more = f" ({len(bad) - 1} more columns have some too)" if len(bad) > 1 else ""
         raise FeatureError(_infinite(bad[0], counts[bad[0]]) + more)
 
 
 def _infinite(name: str, count: int) -> str:
     return (
-        f"column {name} of the feature table holds {count} infinite values; expected finite numbers: leave them empty or "
-        "fix the division that made them"
+        f"column {name} of the feature table holds {count} infinite values; expected finite numbers: leave them "
+        "empty or fix the division that made them"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from csql_ml.company import Progress
 from csql_ml.config import Config
 from csql_ml.errors import FeatureError, NotMatureError
 from csql_ml.labels import COLUMNS as LABEL_COLUMNS
-from csql_ml.model.training import train
+from csql_ml.model.assembly import newest_rows, threshold_for
+from csql_ml.model.training import Trained, train
 from csql_ml.model.training_data import TrainingData
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.pipeline import Training, _save
@@ -49,7 +51,24 @@ def train_champion(
         on_progress(f"left out {count} without any value: {', '.join(table.empty[:5])}", 0, 1)
     today = now or default_now(table, config)
     data = training_data(table, config, today)
-    return _save(train(data, config, on_progress), data, config, today, on_progress)
+    trained = _workable(train(data, config, on_progress), data, config)
+    return _save(trained, data, config, today, on_progress)
+
+
+def _workable(trained: Trained, data: TrainingData, config: Config) -> Trained:
+    """Lower the threshold where there is nothing but categories.
+
+    A model's threshold lets through as many accounts as the rules would. Rules made of numbers have no terms there and
+    would let nobody through; then the capacity decides, or the best category where it is larger.
+    """
+    champion = trained.champion
+    if champion.terms or champion.kind == "rules":
+        return trained
+    newest = newest_rows(data, 1)
+    propensity = champion.propensity(newest)
+    capacity = int(newest.groupby("portfolio").size().clip(upper=config.scoring.capacity_per_portfolio).sum())
+    passing = max(capacity, int((propensity == propensity.max()).sum()))
+    return replace(trained, champion=replace(champion, threshold=threshold_for(propensity, passing)))
 
 
 def default_now(table: OwnTable, config: Config) -> date:
@@ -82,13 +101,13 @@ def training_data(table: OwnTable, config: Config, now: date) -> TrainingData:
 def _labels(rows: pd.DataFrame, complete: pd.Series) -> pd.DataFrame:
     """Labels of all rows; a row that is not labelled or not complete is open."""
     label = rows["label"].where(complete.astype(bool))
-    positive = (label == 1).to_numpy()
+    positive = label == 1
     labels = rows[["account_id", "as_of"]].assign(
-        state=np.select([positive, (label == 0).to_numpy()], ["positive", "negative"], default="open"),
+        state=np.select([positive, label == 0], ["positive", "negative"], default="open"),
         reason=None,
         label=label,
         amount=rows["amount"].where(positive),
-        lead_type=pd.Series(np.where(positive, ASSUMED_TYPE, None), index=rows.index, dtype=object),
+        lead_type=pd.Series(ASSUMED_TYPE, index=rows.index, dtype="object").where(positive, None),
     )
     return labels[list(LABEL_COLUMNS)]
 
@@ -104,8 +123,8 @@ def _refuse_hopeless(table: OwnTable, config: Config, now: date) -> None:
     if complete.empty:
         first = min(_end(day, config) for day in _labelled_dates(table))
         raise NotMatureError(
-            f"no label of {table.path} is complete on {now.isoformat()}: the first are from {first.isoformat()} on, the "
-            f"end of their horizon (labels.horizon_quarters: {config.labels.horizon_quarters}); train then"
+            f"no label of {table.path} is complete on {now.isoformat()}: the first are from {first.isoformat()} on, "
+            f"the end of their horizon (labels.horizon_quarters: {config.labels.horizon_quarters}); train then"
         )
     if complete.nunique() == 1:
         raise FeatureError(

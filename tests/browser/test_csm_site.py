@@ -14,7 +14,7 @@ from csql_ml.config import Config
 from csql_ml.reports import csm_site, report
 from tests.reports.sample_run import METRICS, accounts, write_run
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 ARGUMENTS = [
     "--no-sandbox",

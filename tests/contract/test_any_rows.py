@@ -64,7 +64,7 @@ def checked(rows: Rows, folder: Path) -> tuple[Inputs, dict[str, list[Any]], dic
     return inputs, kept, bad
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(companies())
 def test_nothing_is_lost_and_order_does_not_matter(company: tuple[Rows, Rows]) -> None:
     rows, other = company

@@ -163,7 +163,7 @@ PLAIN: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "expected"), PLAIN, ids=lambda v: repr(v))
+@pytest.mark.parametrize(("value", "expected"), PLAIN, ids=repr)
 def test_values_are_as_json_has_them(value: Any, expected: Any) -> None:
     found = plain(value)
     assert found == expected

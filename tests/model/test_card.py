@@ -15,7 +15,6 @@ from csql_ml.model.training import Trained, train
 from csql_ml.model.training_data import TrainingData
 from tests.model.training_world import QUARTERS, world
 
-pytestmark = pytest.mark.xdist_group("card")
 CONFIG = Config.model_validate(
     {"model": {"bootstrap": 20, "bags": 1, "test_snapshots": 1, "min_positives": 20, "reference_size": 30}}
 )

@@ -22,7 +22,6 @@ from csql_ml.model.training_data import TrainingData
 from tests.model.training_world import world
 
 # One worker imports MLflow and makes the database, once.
-pytestmark = pytest.mark.xdist_group("tracking")
 CARD = "# Model card\n\nZürich\n"
 
 

@@ -22,7 +22,6 @@ from csql_ml.model.training_data import TrainingData
 from tests.model.training_world import CONFIG, FEATURES, QUARTERS, TERMS, WEIGHTS, labels, world
 
 # The trained worlds are shared; one worker trains each of them once.
-pytestmark = pytest.mark.xdist_group("training")
 
 
 def config(**sections) -> Config:

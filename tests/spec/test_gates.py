@@ -1,5 +1,7 @@
 """What qualifies an account, what holds it, and what it could buy next, as small tables."""
 
+# ruff: noqa: E501 - a table is read along its lines
+
 from __future__ import annotations
 
 from typing import Any
@@ -226,9 +228,16 @@ counts = st.sampled_from([np.nan, 0.0, 1.0, 5.0])
 
 @given(
     facts=st.fixed_dictionaries(
-        {"wanted_mask": masks, "modules_mask": masks, "gated_mask": masks, "plan_rank": st.sampled_from([np.nan, 0.0, 2.0])}
+        {
+            "wanted_mask": masks,
+            "modules_mask": masks,
+            "gated_mask": masks,
+            "plan_rank": st.sampled_from([np.nan, 0.0, 2.0]),
+        }
     ),
-    values=st.fixed_dictionaries({"upgrade_attempts": counts, "gated_feature_clicks_90d": counts, "seat_saturation": counts}),
+    values=st.fixed_dictionaries(
+        {"upgrade_attempts": counts, "gated_feature_clicks_90d": counts, "seat_saturation": counts}
+    ),
     dropped=st.sets(st.sampled_from(["upgrade_attempts", "gated_feature_clicks_90d", "seat_saturation"])),
 )
 def test_a_clear_next_product_always_has_a_hypothesis(

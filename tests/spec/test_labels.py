@@ -4,6 +4,8 @@ The snapshot is of 2025-08-15, its horizon is the rest of that quarter and the n
 The company's day begins at midnight in Berlin, which is 22:00 UTC the evening before in summer and 23:00 in winter.
 """
 
+# ruff: noqa: E501 - a table is read along its lines
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -82,7 +84,7 @@ only_won    | upsell  | 2025-09-01 |             |             |                
 no_accept   | upsell  | 2025-09-01 |             |             | 2025-09-09     |            |       | positive | positive    | open
 unclear     | upsell  | 2025-09-01 |             |             |                | 2025-10-01 |       | negative | negative    | negative
 waiting     | upsell  | 2025-09-01 |             |             |                |            |       | open     | open        | open
-""")  # fmt: skip
+""")
 
 
 @pytest.mark.parametrize(("stage", "column"), [("accepted",) * 2, ("opportunity",) * 2, ("won", "won_state")])
@@ -177,23 +179,25 @@ def test_the_word_for_an_open_label_says_which_day_to_wait_for() -> None:
 
 # --- coverage ---------------------------------------------------------------------------------------------------------
 
-#: The horizon has 139 days; half of them are 69.5.
+#: The rest of the as-of date's quarter, 2025-08-15 to 2025-10-01, has 47 days; half of them are 23.5.
 COVERED = table("""
 account_id | start_date | end_date   | state
 whole      | 2025-08-15 | 2026-01-01 | negative
 open_ended | 2025-01-01 |            | negative
 before     | 2025-01-01 | 2025-08-15 | unobserved
 after      | 2026-01-01 | 2026-06-01 | unobserved
-half       | 2025-10-23 | 2026-01-01 | negative
-less       | 2025-10-24 | 2026-01-01 | unobserved
-twice      | 2025-11-01 | 2025-12-20 | unobserved
-twice      | 2025-11-20 | 2026-01-01 | unobserved
-in_parts   | 2025-08-15 | 2025-09-30 | negative
-in_parts   | 2025-12-01 | 2026-01-01 | negative
+half       | 2025-09-07 | 2026-01-01 | negative
+less       | 2025-09-08 | 2026-01-01 | unobserved
+too_late   | 2025-10-01 | 2026-01-01 | unobserved
+quarter    | 2025-07-01 | 2025-10-01 | negative
+twice      | 2025-08-20 | 2025-09-05 | unobserved
+twice      | 2025-08-25 | 2025-09-10 | unobserved
+in_parts   | 2025-08-15 | 2025-08-30 | negative
+in_parts   | 2025-09-20 | 2026-01-01 | negative
 """)
 
 
-def test_accounts_are_observed_when_enough_of_the_horizon_was_covered() -> None:
+def test_accounts_are_observed_when_enough_of_the_quarter_was_covered() -> None:
     known = book(expected(COVERED, "state"), [], COVERED).known(LATER)
     assert states(known) == expected(COVERED, "state")
 
@@ -206,16 +210,21 @@ def test_coverage_of_a_csm_covers_the_whole_portfolio() -> None:
 def test_days_covered_through_the_csm_and_through_the_account_add_up() -> None:
     covered = table("""
 csm_id | account_id | start_date | end_date
-c1     |            | 2025-08-15 | 2025-10-01
-       | both       | 2025-09-15 | 2025-11-01
+c1     |            | 2025-08-15 | 2025-09-01
+       | both       | 2025-08-25 | 2025-09-12
 """)
-    assert states(book(["both", "csm_only"], [], covered).known(LATER)) == {"both": "negative", "csm_only": "unobserved"}
+    assert states(book(["both", "csm_only"], [], covered).known(LATER)) == {
+        "both": "negative",
+        "csm_only": "unobserved",
+    }
 
 
 def test_the_share_that_must_be_covered_is_configured() -> None:
-    covered = table("csm_id | start_date | end_date\nc1 | 2025-08-15 | 2025-09-14")  # 30 of 139 days
-    found = {share: states(book(["a"], [], covered, min_coverage_share=share).known(LATER))["a"] for share in (0.2, 0.3)}
-    assert found == {0.2: "negative", 0.3: "unobserved"}
+    covered = table("csm_id | start_date | end_date\nc1 | 2025-08-15 | 2025-09-14")  # 30 of 47 days
+    found = {
+        share: states(book(["a"], [], covered, min_coverage_share=share).known(LATER))["a"] for share in (0.6, 0.7)
+    }
+    assert found == {0.6: "negative", 0.7: "unobserved"}
 
 
 def test_a_win_outside_coverage_is_unobserved_as_well() -> None:
@@ -251,7 +260,9 @@ def test_the_horizon_follows_the_fiscal_year_and_the_number_of_quarters(month: i
 
 
 def test_a_fiscal_year_from_february_keeps_the_leads_of_january() -> None:
-    leads = table("csql_id | account_id | type | created_at | closed_at | won\nq | a | upsell | 2026-01-31 | 2026-03-01 | true")
+    leads = table(
+        "csql_id | account_id | type | created_at | closed_at | won\nq | a | upsell | 2026-01-31 | 2026-03-01 | true"
+    )
     found = {m: states(book(["a"], leads, company={"fiscal_year_start_month": m}).known(LATER))["a"] for m in (1, 2)}
     assert found == {1: "unobserved", 2: "positive"}
 
@@ -317,7 +328,8 @@ def test_a_company_knows_which_accounts_had_something_in_work_and_whose_they_wer
     accounts.append({"account_id": "other_csm", "name": "moved", "created_at": "2025-01-01", "csm_id": "c1",
                      "recorded_at": "2025-09-01"})  # fmt: skip
     contracts = [
-        {"account_id": n, "product": "P", "seats": 1, "arr": 1, "start_date": "2025-01-01", "end_date": ""} for n in names
+        {"account_id": n, "product": "P", "seats": 1, "arr": 1, "start_date": "2025-01-01", "end_date": ""}
+        for n in names
     ]
     tables: dict[str, Any] = {
         "accounts": accounts,
