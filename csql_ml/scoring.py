@@ -52,6 +52,8 @@ class Scored:
         `SCORE_COLUMNS`.
     explanations
         ``account_id, metric, value, previous_value, points, rank``; points of an account sum to its propensity.
+    sub_scores
+        The weighted score's parts, 0 to 100: ``engagement, fit, intent``.
     potential_arr
         Incremental ARR if the lead is won.
     barred
@@ -61,6 +63,7 @@ class Scored:
     scores: pd.DataFrame
     explanations: pd.DataFrame
     points: Points
+    sub_scores: pd.DataFrame
     risks: pd.DataFrame
     gates: gate_rules.GateResults
     hypotheses: Sequence[Hypothesis | None]
@@ -98,6 +101,7 @@ def score_snapshot(
         scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
         explanations=explain(champion, features, found=explained),
         points=explained,
+        sub_scores=champion.weighted_score.sub_scores(features),
         risks=risks,
         gates=gates,
         hypotheses=found,

@@ -89,12 +89,11 @@ class Evidence:
 
     def _reason(self, row: int, column: int, side: str) -> dict[str, Any]:
         metric = self.metrics[self.columns[column]]
-        previous = f"{metric.name}_previous"
         return {
             "metric": metric.name,
             "points": float(self.points[row, column]),
             "value": plain(self.features[metric.name].iat[row]),
-            "previous_value": plain(self.features[previous].iat[row]) if previous in self.features else None,
+            "previous_value": self.previous(metric.name, row),
             "unit": metric.unit,
             "threshold": self.thresholds.get(metric.name),
             "typical": plain(self.typical.get(metric.name)),
@@ -103,6 +102,11 @@ class Evidence:
             "source": self.sources.get(metric.name),
             "side": side,
         }
+
+    def previous(self, name: str, row: int) -> Any:
+        """The metric's value in the period before, where it is compared."""
+        column = f"{name}_previous"
+        return plain(self.features[column].iat[row]) if column in self.features else None
 
     def facts_of(self, metric: Metric, row: int) -> dict[str, Any]:
         """Numbers that the metric's sentence quotes."""

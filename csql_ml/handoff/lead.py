@@ -67,6 +67,7 @@ class Dossier:
             "band": score["band"],
             "lead_type": plain(score["lead_type"]),
             **{name: plain(score[name]) for name in numbers},
+            "sub_scores": {part: plain(self.scored.sub_scores[part].iat[row]) for part in self.scored.sub_scores},
             "reference": float(self.scored.points.reference),
             "reasons": reasons,
             "other_points": other,
@@ -141,6 +142,7 @@ class Dossier:
         return {
             "metric": name,
             "value": plain(self.snapshot.features[name].iat[row]),
+            "previous_value": self.evidence.previous(name, row),
             "unit": self.metrics[name].unit,
             "facts": self.evidence.facts_of(self.metrics[name], row),
         }

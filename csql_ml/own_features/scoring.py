@@ -156,6 +156,7 @@ def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config
         scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
         explanations=explain(champion, features, found=explained),
         points=explained,
+        sub_scores=nothing,
         risks=nothing,
         gates=GateResults(nothing, nothing, {}),
         hypotheses=[None] * count,
