@@ -148,7 +148,13 @@ def test_a_condition_shared_by_its_own_metric_is_named_once() -> None:
 
 
 def test_the_trigger_is_the_timing_sign_that_moved_the_score_most(by_account: dict[str, dict[str, Any]]) -> None:
-    assert by_account["good"]["trigger"] == {"metric": "upgrade_attempts", "value": 3, "unit": "count", "facts": {}}
+    assert by_account["good"]["trigger"] == {
+        "metric": "upgrade_attempts",
+        "value": 3,
+        "previous_value": None,
+        "unit": "count",
+        "facts": {},
+    }
     assert by_account["not_yet"]["trigger"] is None
 
 
