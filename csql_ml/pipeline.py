@@ -136,7 +136,7 @@ def train_champion(config: Config, now: date | None = None, on_progress: Progres
         today = now or company.today
         data = training_data(company, today, on_progress)
     trained = train(data, config, on_progress)
-    return _save(trained, data, config, today, on_progress)
+    return save_champion(trained, data, config, today, on_progress)
 
 
 def training_data(company: Company, now: date, on_progress: Progress | None = None) -> TrainingData:
@@ -169,7 +169,9 @@ def _training_rows(snapshot: Snapshot) -> pd.DataFrame:
     return pd.concat([snapshot.features.drop(columns=["arr"], errors="ignore"), keys], axis=1)
 
 
-def _save(trained: Trained, data: TrainingData, config: Config, now: date, on_progress: Progress | None) -> Training:
+def save_champion(
+    trained: Trained, data: TrainingData, config: Config, now: date, on_progress: Progress | None
+) -> Training:
     """Bundle, card and pointer under the models folder, then MLflow."""
     champion, folder = trained.champion, config.models_path
     name = f"{champion.kind}-{champion.model_version}"
@@ -202,8 +204,8 @@ class Run:
     leads: list[dict[str, Any]]
 
 
-def champion_for(config: Config, company: Company, snapshot: Snapshot, model: str | None) -> Champion:
-    """The bundle to score with: the one named, else the newest champion, else the rules of day one."""
+def trained_champion(config: Config, model: str | None) -> Champion | None:
+    """The bundle named, else the newest champion; None where nothing was trained yet."""
     if model is not None and model.startswith(("models:/", "runs:/")):
         from csql_ml.model.tracking import bundle_from
 
@@ -212,7 +214,7 @@ def champion_for(config: Config, company: Company, snapshot: Snapshot, model: st
         return bundles.load(Path(model))
     pointer = config.models_path / CHAMPION
     if not pointer.is_file():
-        return day_one_champion(config, company, snapshot)
+        return None
     try:
         name = json.loads(pointer.read_text(encoding="utf-8"))["bundle"]
     except (ValueError, KeyError, TypeError) as error:
@@ -245,7 +247,7 @@ def score(
     """The batch run: one folder of scores, explanations, leads and account records, whole or not at all."""
     with open_company(config, on_progress=on_progress) as company:
         (snapshot,) = company.snapshots([as_of], on_progress)
-        champion = champion_for(config, company, snapshot, model)
+        champion = trained_champion(config, model) or day_one_champion(config, company, snapshot)
         absent = company.inputs.absent
         problems = {row["table"]: row["quarantined"] for row in summary_rows(company.inputs) if row["quarantined"]}
         metrics = company.metrics
@@ -268,11 +270,11 @@ def score(
     records = list(dossier.records())
     qualified = [r for r in records if r["status"] == QUALIFIED]
     leads = [lead_of(r, champion, run_id, config, snapshot) for r in sorted(qualified, key=lambda r: r["rank"])]
-    about = _about(snapshot, champion, config, run_id, inputs, problems)
+    about = about_run(snapshot, champion, config, run_id, inputs, problems)
     manifest: dict[str, Any] = {}
 
     def write(folder: Path) -> None:
-        manifest.update(_write_run(folder, scored, records, leads, about))
+        manifest.update(write_run(folder, scored, records, leads, about))
 
     write_folder(out, write)
     return Run(out, manifest, scored.scores, leads)
@@ -293,9 +295,10 @@ def input_fingerprint(snapshot: Snapshot, config: Config) -> str:
     )
 
 
-def _about(
+def about_run(
     snapshot: Snapshot, champion: Champion, config: Config, run_id: str, inputs: str, quarantined: dict[str, int]
 ) -> dict[str, Any]:
+    """What the manifest says of a run besides its files."""
     return {
         "run_id": run_id,
         "as_of": snapshot.as_of.isoformat(),
@@ -312,9 +315,10 @@ def _about(
     }
 
 
-def _write_run(
+def write_run(
     folder: Path, scored: Scored, records: list[dict[str, Any]], leads: list[dict[str, Any]], about: dict[str, Any]
 ) -> dict[str, Any]:
+    """Write a run's files into a folder; returns the manifest."""
     write_parquet(scored.scores, folder / "scores.parquet")
     write_parquet(scored.explanations, folder / "explanations.parquet")
     rows = {

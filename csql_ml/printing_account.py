@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from csql_ml.metrics import registry
 from csql_ml.reports import wording
 from csql_ml.reports.catalogue import load
-from csql_ml.reports.evidence_text import Facts
+from csql_ml.reports.evidence_text import Facts, facts_of
 from csql_ml.reports.rounding import largest_remainder
 from csql_ml.reports.texts import Texts
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def account_text(record: Mapping[str, Any], manifest: Mapping[str, Any], config: Config) -> list[Any]:
     """Lines and tables that explain one account."""
     texts = Texts(load(config.company.language), manifest["currency"])
-    facts = Facts(texts, registry())
+    facts = facts_of(bool(manifest.get("own_features")), texts)
     status = texts.gettext(wording.STATUS[record["status"]])
     head = f"[bold]{escape(record['name'] or record['account_id'])}[/bold]  {escape(record['account_id'])}  {status}"
     return [head, _headline(record, texts), "", _sum(record, texts, facts), "", *_checks(record, texts, facts)]

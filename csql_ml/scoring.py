@@ -98,7 +98,7 @@ def score_snapshot(
         failed_gates=[",".join(gates.failed(row)) for row in range(len(features))],
     )
     return Scored(
-        scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
+        scores=ranked(scores, config)[list(SCORE_COLUMNS)],
         explanations=explain(champion, features, found=explained),
         points=explained,
         sub_scores=champion.weighted_score.sub_scores(features),
@@ -167,7 +167,8 @@ def _statuses(
     )
 
 
-def _ranked(scores: pd.DataFrame, config: Config) -> pd.DataFrame:
+def ranked(scores: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """Scores with rank, rank in the portfolio, percentile and band; ties go by score and account id."""
     order = scores.sort_values(
         ["propensity", "baseline_score", "account_id"], ascending=[False, False, True], kind="stable"
     )

@@ -84,7 +84,7 @@ class Warehouse:
         )
         connection.raw_sql("LOAD icu")
         connection.raw_sql("SET TimeZone = 'UTC'")
-        connection.raw_sql("SET enable_progress_bar = false")
+        connection.raw_sql("PRAGMA disable_progress_bar")
         return connection
 
     def __enter__(self) -> Warehouse:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from csql_ml.baseline.gates import GateResults
-from csql_ml.company import Company, Progress
+from csql_ml.company import Progress
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, FeatureError
 from csql_ml.explain.contributions import explain, points
@@ -24,9 +24,9 @@ from csql_ml.metrics.definition import Feature, Metric
 from csql_ml.model.bundle import Champion
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.own_features.training import ASSUMED_TYPE
-from csql_ml.pipeline import CHAMPION, Run, _about, _write_run, champion_for, input_fingerprint
+from csql_ml.pipeline import Run, about_run, input_fingerprint, trained_champion, write_run
 from csql_ml.run_files import fingerprint, write_folder
-from csql_ml.scoring import NOT_YET, QUALIFIED, SCORE_COLUMNS, Scored, _ranked, typical_values
+from csql_ml.scoring import NOT_YET, QUALIFIED, SCORE_COLUMNS, Scored, ranked, typical_values
 from csql_ml.snapshots import Snapshot
 
 _SHOWN = ("name", "ae_id", "segment", "industry", "region")
@@ -74,21 +74,20 @@ def score(
     records = list(_dossier(table, snapshot, scored, champion, config).records())
     qualified = sorted((r for r in records if r["status"] == QUALIFIED), key=lambda r: r["rank"])
     leads = [lead_of(r, champion, run_id, config, snapshot) for r in qualified]
-    about = {**_about(snapshot, champion, config, run_id, inputs, {}), "own_features": True}
+    about = {**about_run(snapshot, champion, config, run_id, inputs, {}), "own_features": True}
     manifest: dict[str, Any] = {}
-    write_folder(out, lambda folder: manifest.update(_write_run(folder, scored, records, leads, about)))
+    write_folder(out, lambda folder: manifest.update(write_run(folder, scored, records, leads, about)))
     return Run(out, manifest, scored.scores, leads)
 
 
 def _champion(config: Config, model: str | None) -> Champion:
-    pointer = config.models_path / CHAMPION
-    if model is None and not pointer.is_file():
+    champion = trained_champion(config, model)
+    if champion is None:
         raise BundleError(
             f"there is no champion in {config.models_path}; run csql train with --features first, or name a bundle "
             "with --model"
         )
-    # Without tables there is no company; with a bundle or a pointer it is not asked for.
-    return champion_for(config, cast("Company", None), cast("Snapshot", None), model)
+    return champion
 
 
 def snapshot_of(table: OwnTable, champion: Champion, as_of: date) -> tuple[Snapshot, pd.Series]:
@@ -153,7 +152,7 @@ def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config
     )
     count, nothing = len(features), pd.DataFrame(index=features.index)
     return Scored(
-        scores=_ranked(scores, config)[list(SCORE_COLUMNS)],
+        scores=ranked(scores, config)[list(SCORE_COLUMNS)],
         explanations=explain(champion, features, found=explained),
         points=explained,
         sub_scores=nothing,

@@ -17,7 +17,7 @@ from csql_ml.model.assembly import newest_rows, threshold_for
 from csql_ml.model.training import Trained, train
 from csql_ml.model.training_data import TrainingData
 from csql_ml.own_features.table import OwnTable, open_table
-from csql_ml.pipeline import Training, _save
+from csql_ml.pipeline import Training, save_champion
 from csql_ml.quarters import horizon_end
 
 #: Nothing says which part of the score's formula a column of one's own belongs to: all terms stand in one part.
@@ -52,7 +52,7 @@ def train_champion(
     today = now or default_now(table, config)
     data = training_data(table, config, today)
     trained = _workable(train(data, config, on_progress), data, config)
-    return _save(trained, data, config, today, on_progress)
+    return save_champion(trained, data, config, today, on_progress)
 
 
 def _workable(trained: Trained, data: TrainingData, config: Config) -> Trained:

@@ -11,7 +11,7 @@ from csql_ml.reports.build_next_steps import next_steps
 from csql_ml.reports.build_score import score_block, score_parts
 from csql_ml.reports.build_trend import trend
 from csql_ml.reports.build_why import why
-from csql_ml.reports.site import Site, portfolio_path
+from csql_ml.reports.site import Site, portfolio_path, status_meaning
 
 Account = Mapping[str, Any]
 Page = dict[str, Any]
@@ -57,7 +57,7 @@ def status(account: Account, site: Site) -> Page:
     return {
         "code": code if code in w.STATUS else "",
         "word": w.word(site.texts, w.STATUS, code),
-        "meaning": site.texts.gettext(w.STATUS_MEANING[code]) if code in w.STATUS_MEANING else "",
+        "meaning": status_meaning(str(code), site),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from csql_ml.reports import wording as w
 from csql_ml.reports.build_gaps import gap_note
 from csql_ml.reports.build_score import SCORE_DIGITS, tenths
-from csql_ml.reports.site import Site, account_path, portfolio_path
+from csql_ml.reports.site import Site, account_path, portfolio_path, status_meaning
 
 #: More rows than this are not put on one page: the browser would crawl.
 ROW_LIMIT = 5000
@@ -161,7 +161,7 @@ def _tiles(rows: Sequence[Row], site: Site) -> list[dict[str, Any]]:
             {
                 "code": code,
                 "word": w.word(t, w.STATUS, code),
-                "meaning": t.gettext(w.STATUS_MEANING[code]),
+                "meaning": status_meaning(code, site),
                 "count": t.number(counts[code]),
                 "expected": t.short_money(expected) if counts[code] else None,
             }

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from csql_ml.config import Config
 from csql_ml.errors import OutputError
-from csql_ml.metrics import registry
 from csql_ml.reports import build_lists as lists
 from csql_ml.reports.build import account_page
 from csql_ml.reports.catalogue import load
-from csql_ml.reports.evidence_text import Facts
+from csql_ml.reports.evidence_text import facts_of
 from csql_ml.reports.folder import replaced_whole
 from csql_ml.reports.render import Renderer
 from csql_ml.reports.run_folder import Run, open_run
@@ -63,7 +62,7 @@ def report(
     """
     opened = open_run(run)
     texts = Texts(load(language), opened.currency)
-    site = Site(opened, texts, Facts(texts, registry()), config, {}, 0)
+    site = Site(opened, texts, facts_of(opened.own_features, texts), config, {}, 0)
     rows = _rows(opened, site)
     sizes = Counter(row.csm_id for row in rows)
     site = replace(site, portfolio_sizes=sizes, total=len(rows))

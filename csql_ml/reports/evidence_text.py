@@ -7,6 +7,7 @@ from functools import lru_cache
 from string import Formatter
 from typing import Any
 
+from csql_ml.metrics import registry
 from csql_ml.metrics.definition import Metric, Unit
 from csql_ml.reports.texts import Texts
 
@@ -81,7 +82,7 @@ class Facts:
 
     def _plain(self, name: str, fact: Mapping[str, Any]) -> str:
         """Name and value, for a fact whose sentence cannot be said in full."""
-        now, unit = fact["value"], self.unit(name)
+        now, unit = fact["value"], fact.get("unit") or self.unit(name)
         return self._texts.gettext("{metric}: {value}", metric=self.label(name), value=self._texts.quantity(now, unit))
 
 
@@ -90,6 +91,11 @@ def reaches(value: Any, threshold: Any, direction: int) -> bool:
     if not isinstance(value, int | float) or not isinstance(threshold, int | float):
         return False
     return value >= threshold if direction >= 0 else value <= threshold
+
+
+def facts_of(own_features: bool, texts: Texts) -> Facts:
+    """Words for a run; the columns of a table of one's own are not the metrics that happen to bear their names."""
+    return Facts(texts, {} if own_features else registry())
 
 
 @lru_cache(maxsize=1024)

@@ -24,7 +24,8 @@ class Run:
     """One scoring run, as its manifest describes it.
 
     ``labels_seen`` is False while there are no outcomes: the propensity is then a prior, not a measured chance.
-    ``threshold`` is what qualifies: of the 0 to 100 score for rules, of the propensity for a model.
+    ``threshold`` is what qualifies: of the 0 to 100 score for rules, of the propensity for a model. ``own_features``:
+    scored on a table of one's own, which knows no metrics, gates or risks.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Run:
     currency: str
     labels_seen: bool
     threshold: float | None = None
+    own_features: bool = False
 
     def accounts(self) -> Iterator[dict[str, Any]]:
         """Every eligible account of the run, in the order of the file.
@@ -73,6 +75,7 @@ def open_run(folder: Path) -> Run:
             currency=str(manifest.get("currency") or "USD"),
             labels_seen=bool(manifest["labels_seen"]),
             threshold=manifest.get("champion_threshold"),
+            own_features=bool(manifest.get("own_features")),
         )
     except KeyError as error:
         raise OutputError(f"{folder / MANIFEST} has no {error}; score again") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from csql_ml.config import Config
+from csql_ml.reports import wording as w
 from csql_ml.reports.evidence_text import Facts
 from csql_ml.reports.filenames import page_name
 from csql_ml.reports.run_folder import Run
@@ -48,6 +49,12 @@ class Site:
     def owner(self, csm_id: str | None) -> str:
         """What a portfolio is called."""
         return csm_id or self.texts.gettext("No CSM")
+
+
+def status_meaning(code: str, site: Site) -> str:
+    """What a status says in this run; empty for an unknown one."""
+    meanings = w.STATUS_MEANING | (w.OWN_STATUS_MEANING if site.run.own_features else {})
+    return site.texts.gettext(meanings[code]) if code in meanings else ""
 
 
 def account_path(account_id: str) -> str:

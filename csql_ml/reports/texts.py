@@ -6,6 +6,7 @@ from copy import copy
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from math import floor, log10
 from typing import Any
 
 from babel import Locale
@@ -128,7 +129,7 @@ class Texts:
             return self.signed_percent(value)
         if unit == "money":
             return self.money(value)
-        return self.number(value, 1)
+        return self.number(value, 1 if unit else _three_digits(value))
 
     def quantity(self, value: Any, unit: Unit | None) -> str:
         """A metric's value standing alone, with the word for its unit."""
@@ -146,6 +147,11 @@ class Texts:
 
     def _mark(self, formatted: str) -> str:
         return f"⟦{formatted}⟧" if self._pseudo else formatted
+
+
+def _three_digits(value: float) -> int:
+    """Decimals that show three significant digits of a number whose unit is not known."""
+    return 0 if value == 0 else min(max(2 - floor(log10(abs(value))), 0), 6)
 
 
 def _sign(value: float) -> str:

@@ -26,6 +26,12 @@ STATUS_MEANING = {
     "ineligible": N_("Not in question at the moment, whatever the score."),
 }
 
+#: For runs over a table of one's own, which knows neither gates nor risks.
+OWN_STATUS_MEANING = {
+    "qualified": N_("The score is above the threshold; gates and risks are not part of this table."),
+    "not_yet": N_("The score is below the threshold."),
+}
+
 LEAD_TYPE = {
     "upsell": N_("Upsell"),
     "cross_sell": N_("Cross-sell"),

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from csql_ml.config import Config
-from csql_ml.reports import csm_site, report
+from csql_ml.reports import evidence_text, report
 from tests.reports.sample_run import METRICS, accounts, write_run
 
 pytestmark = pytest.mark.browser
@@ -33,7 +33,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of one site per language: English and the pseudo language."""
     folder = tmp_path_factory.mktemp("sites")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csm_site, "registry", lambda: METRICS)
+        patch.setattr(evidence_text, "registry", lambda: METRICS)
         run = write_run(folder / "run", SAMPLE)
         return {
             language: report(run, folder / language, language=language, config=Config()).index.parent

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from csql_ml.config import Config
-from csql_ml.reports import ReportSummary, csm_site, report
+from csql_ml.reports import ReportSummary, evidence_text, report
 from tests.reports.sample_run import METRICS, accounts, write_run
 
 
@@ -17,7 +17,7 @@ from tests.reports.sample_run import METRICS, accounts, write_run
 def _sample_metrics() -> Any:
     """The site knows the sample's metrics, whatever the registry holds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csm_site, "registry", lambda: METRICS)
+        patch.setattr(evidence_text, "registry", lambda: METRICS)
         yield
 
 
