@@ -6,7 +6,7 @@ Reads like the diagram in docs/architecture.md; each step's arithmetic lives in 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -253,7 +253,7 @@ def score(
         metrics = company.metrics
     if on_progress is not None:
         on_progress("scoring and explaining", 0, 1)
-    inputs = input_fingerprint(snapshot, config)
+    inputs = input_fingerprint(snapshot, config, {"quarantined": problems, "absent": list(absent)})
     run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
     scored = score_snapshot(snapshot, metrics, champion, config, run_id)
     evidence = Evidence(
@@ -280,8 +280,8 @@ def score(
     return Run(out, manifest, scored.scores, leads)
 
 
-def input_fingerprint(snapshot: Snapshot, config: Config) -> str:
-    """SHA-256 of all that scoring reads: what the snapshot knew, and the settings it is read with."""
+def input_fingerprint(snapshot: Snapshot, config: Config, noted: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a run's files are made of: what the snapshot knew, the settings, what was noted of inputs."""
     settings = config.model_dump(mode="json", exclude={"data", "tracking", "models_folder", "snapshots", "model"})
     return fingerprint(
         {
@@ -290,6 +290,7 @@ def input_fingerprint(snapshot: Snapshot, config: Config) -> str:
             "accounts": snapshot.accounts,
             "contacts": snapshot.contacts,
             "settings": settings,
+            "noted": noted,
             "version": __version__,
         }
     )
@@ -311,6 +312,7 @@ def about_run(
         "company": config.company.name,
         "currency": config.company.currency,
         "accounts_without_contract": snapshot.without_contract,
+        "newest_event": snapshot.newest_event.isoformat() if snapshot.newest_event else None,
         "quarantined_rows": quarantined,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ _FIGURES = {
     "arr_share_at_k": ("share of all won ARR captured", 3),
 }
 _TOP = 5
+#: Events older than this many days before the as-of date are worth a warning.
+FRESH_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,17 @@ def run(result: Run) -> Printed:
         "",
         "  ".join(f"{_STATUS[s]}: {counts.get(s, 0):,}" for s in _STATUS),
         f"run {result.manifest['run_id']} written to {escape(str(result.out))}",
+        *_stale(result.manifest),
     ]
     return Printed(text, {"out": str(result.out), **result.manifest})
+
+
+def _stale(manifest: Mapping[str, Any]) -> list[str]:
+    """A word of warning where the newest event is much older than the as-of date."""
+    newest = manifest.get("newest_event")
+    if newest is None or (date.fromisoformat(manifest["as_of"]) - date.fromisoformat(newest)).days <= FRESH_DAYS:
+        return []
+    return [f"[bold]note:[/bold] the newest event is of {newest}; recent usage may not have arrived yet"]
 
 
 def _top_leads(result: Run) -> Table:

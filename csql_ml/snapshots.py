@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,8 @@ class Snapshot:
         Known contacts of these accounts.
     without_contract
         How many known accounts have no contract in force and therefore no row.
+    newest_event
+        The day of the newest event known then; None without any.
     """
 
     as_of: date
@@ -115,6 +117,7 @@ class Snapshot:
     accounts: pd.DataFrame
     contacts: pd.DataFrame
     without_contract: int
+    newest_event: date | None = None
 
 
 class SnapshotBuilder:
@@ -195,7 +198,12 @@ class SnapshotBuilder:
             accounts=accounts,
             contacts=self._contacts(tables, accounts),
             without_contract=known - len(table),
+            newest_event=self._newest_event(tables["activity"], as_of),
         )
+
+    def _newest_event(self, activity: ir.Table, as_of: date) -> date | None:
+        days = self._inputs.con.to_pandas(activity.days_ago.min())
+        return None if pd.isna(days) else as_of - timedelta(days=int(days))
 
     def _contacts(self, tables: Mapping[str, ir.Table], accounts: pd.DataFrame) -> pd.DataFrame:
         if "contacts" not in tables:

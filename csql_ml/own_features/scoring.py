@@ -68,7 +68,7 @@ def score(
     if on_progress is not None:
         on_progress("scoring and explaining", 0, 1)
     snapshot, potential = snapshot_of(table, champion, as_of)
-    inputs = input_fingerprint(snapshot, config)
+    inputs = input_fingerprint(snapshot, config, {"own_features": True})
     run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
     scored = _scored(snapshot, potential, champion, config, run_id)
     records = list(_dossier(table, snapshot, scored, champion, config).records())
