@@ -79,7 +79,7 @@ def score_snapshot(
     Returns
     -------
     Scored
-        Ranks are by propensity, then baseline score, then account id, so that they never depend on row order.
+        Ranks never depend on row order; see `ranked`.
     """
     features = snapshot.features
     explained = points(champion, features)
@@ -168,13 +168,19 @@ def _statuses(
 
 
 def ranked(scores: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """Scores with rank, rank in the portfolio, percentile and band; ties go by score and account id."""
-    order = scores.sort_values(
+    """Scores with rank, rank in the portfolio, percentile and band; ties go by score and account id.
+
+    Ranks are the order of work, so accounts that cannot be a lead now come last; percentile and band say where the
+    propensity stands among all.
+    """
+    order = scores.assign(barred=scores["status"] == INELIGIBLE).sort_values(
         ["propensity", "baseline_score", "account_id"], ascending=[False, False, True], kind="stable"
     )
+    standing = pd.Series(np.arange(len(order)), index=order.index)
+    percentile = 1.0 - standing / len(order)
+    order = order.sort_values("barred", kind="stable")
     rank = pd.Series(np.arange(1, len(order) + 1), index=order.index)
     in_portfolio = order.groupby(order["csm_id"].fillna(""), sort=False).cumcount() + 1
-    percentile = 1.0 - (rank - 1) / len(order)
     band = np.select(
         [percentile > config.scoring.high_band, percentile > config.scoring.medium_band],
         ["high", "medium"],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from csql_ml.baseline.hypothesis import Hypothesis
 from csql_ml.config import Config
 from csql_ml.explain.contributions import REFERENCE
-from csql_ml.scoring import SCORE_COLUMNS, Scored, potential_arr, score_snapshot, typical_values
+from csql_ml.scoring import SCORE_COLUMNS, Scored, potential_arr, ranked, score_snapshot, typical_values
 from csql_ml.snapshots import Snapshot
 from tests.small_company import SETTINGS, rows
 from tests.snapshot_tables import AS_OF, CONFIG, METRICS, champion, snapshot
@@ -40,6 +40,22 @@ def test_ranks_are_by_score_and_ties_by_account_id() -> None:
     for column in ("rank", "rank_in_portfolio", "percentile"):
         expected = [float(line[column]) for line in rows(PORTFOLIOS)]
         assert scores[column].round(6).tolist() == expected, column
+
+
+def test_who_cannot_be_a_lead_now_is_ranked_last_and_keeps_the_percentile() -> None:
+    frame = pd.DataFrame(
+        {
+            "account_id": ["busy", "first", "second"],
+            "propensity": [0.9, 0.5, 0.1],
+            "baseline_score": [90.0, 50.0, 10.0],
+            "csm_id": ["c1", "c1", "c1"],
+            "status": ["ineligible", "qualified", "not_yet"],
+        }
+    )
+    found = ranked(frame, CONFIG).set_index("account_id")
+    assert found["rank"].to_dict() == {"busy": 3, "first": 1, "second": 2}
+    assert found["rank_in_portfolio"].to_dict() == {"busy": 3, "first": 1, "second": 2}
+    assert found["percentile"].round(6).to_dict() == {"busy": 1.0, "first": 0.666667, "second": 0.333333}
 
 
 def test_a_scored_snapshot_has_the_columns_of_the_output() -> None:
@@ -163,8 +179,11 @@ def test_scores_do_not_depend_on_the_order_of_rows(lines: list[tuple[str, ...]],
 def test_ranks_are_complete_and_agree_with_propensity_and_portfolio(lines: list[tuple[str, ...]]) -> None:
     scores = scored(_table(lines)).scores.sort_values("rank")
     assert scores["rank"].tolist() == list(range(1, len(lines) + 1))
-    assert scores["propensity"].is_monotonic_decreasing
-    assert scores["percentile"].is_monotonic_decreasing
+    barred = scores["status"] == "ineligible"
+    assert barred.is_monotonic_increasing
+    for _, part in scores.groupby(barred):
+        assert part["propensity"].is_monotonic_decreasing
+        assert part["percentile"].is_monotonic_decreasing
     assert scores["percentile"].between(0, 1, inclusive="right").all()
     for _, portfolio in scores.groupby(scores["csm_id"].fillna("")):
         assert portfolio["rank_in_portfolio"].tolist() == list(range(1, len(portfolio) + 1))
