@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,8 @@ _FIGURES = {
     "brier": ("Brier score", 4),
     "ece": ("calibration error (ECE)", 3),
     "precision_at_k": ("precision at capacity", 3),
-    "arr_at_k": ("ARR captured at capacity", 0),
-    "arr_share_at_k": ("share of all won ARR captured", 3),
+    "arr_at_k": ("ARR at capacity, thousands", 0),
+    "arr_share_at_k": ("share of won ARR at capacity", 3),
 }
 _TOP = 5
 #: Events older than this many days before the as-of date are worth a warning.
@@ -121,17 +122,23 @@ def verdict_table(verdict: Verdict) -> Table:
     for figure, (label, digits) in _FIGURES.items():
         values = [cells.get((name, figure)) for name in judged]
         if any(values):
-            body.append((label, *(_estimate(v, digits) for v in values)))
+            body.append((label, *(_estimate(v, digits, 1e3 if figure == "arr_at_k" else 1.0) for v in values)))
+    if verdict.figures is not None:
+        tops = [verdict.figures.lift[name][0] for name in judged]
+        body.append(("lift of the top tenth", *(_estimate(_lift(top), 2) for top in tops)))
     return _table("Verdict (value and 90 % interval)", "figure", *judged, rows=body)
 
 
-def _estimate(row: Mapping[str, Any] | None, digits: int) -> str:
+def _lift(top: Mapping[str, float]) -> dict[str, float | None]:
+    values = {"value": top["lift"], "low": top["lift_low"], "high": top["lift_high"]}
+    return {k: v if isfinite(v) else None for k, v in values.items()}
+
+
+def _estimate(row: Mapping[str, Any] | None, digits: int, scale: float = 1.0) -> str:
     if row is None or row["value"] is None:
         return "-"
-    shown = f"{row['value']:,.{digits}f}"
-    if row["low"] is None or row["high"] is None:
-        return shown
-    return f"{shown} ({row['low']:,.{digits}f} to {row['high']:,.{digits}f})"
+    value, low, high = (None if row[k] is None else f"{row[k] / scale:,.{digits}f}" for k in ("value", "low", "high"))
+    return f"{value} ({low} to {high})" if low is not None and high is not None else str(value)
 
 
 def training(result: Training) -> Printed:
