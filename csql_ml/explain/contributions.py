@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import floor
 
 import numpy as np
 import numpy.typing as npt
@@ -197,47 +196,3 @@ def _is_text(column: pd.Series) -> bool:
     if pd.api.types.is_object_dtype(kind):
         return pd.api.types.infer_dtype(column, skipna=True) == "string"
     return isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_string_dtype(kind)
-
-
-def largest_remainder(values: Sequence[float], total: float, digits: int) -> FloatArray:
-    """Round so that the parts shown add up to the sum shown.
-
-    Parameters
-    ----------
-    values
-        What is to be rounded.
-    total
-        Their sum, itself shown rounded to ``digits``.
-    digits
-        Decimals.
-
-    Returns
-    -------
-    ndarray
-        (len(values),) each less than one unit of the last decimal away from its value.
-
-    Raises
-    ------
-    ValueError
-        ``values`` do not sum to ``total``.
-
-    Notes
-    -----
-    Hare-Niemeyer: round everything down, then give the units left to the largest remainders (to the earlier value on
-    a tie).
-
-    Examples
-    --------
-    >>> largest_remainder([0.124, 0.124, 0.252], 0.5, 2).tolist()
-    [0.13, 0.12, 0.25]
-    """
-    unit = 10**digits
-    scaled = [v * unit for v in values]
-    units = [floor(s) for s in scaled]
-    left = round(round(total, digits) * unit) - sum(units)
-    if not 0 <= left <= len(units):
-        raise ValueError(f"the values sum to {sum(values)!r}, expected the total {total!r}")
-    by_remainder = sorted(range(len(units)), key=lambda i: (units[i] - scaled[i], i))
-    for i in by_remainder[:left]:
-        units[i] += 1
-    return np.array([u / unit for u in units], dtype=float)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import lightgbm as lgb
@@ -13,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from csql_ml.baseline.weighted_score import WeightedScore
-from csql_ml.explain.contributions import explain, largest_remainder, points, points_from
+from csql_ml.explain.contributions import explain, points, points_from
 from csql_ml.model.bundle import Champion, reference_set
 from csql_ml.model.estimator import PropensityClassifier
 from csql_ml.model.reference import Estimator
@@ -159,25 +158,8 @@ def test_the_same_account_explained_alone_or_among_others_has_the_same_points(st
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-14)
 
 
-def test_twenty_thousand_accounts_take_at_most_two_cpu_seconds() -> None:
+def test_points_of_many_accounts_add_up_chunk_by_chunk() -> None:
     rng = np.random.default_rng(1)
     phi, reference = rng.normal(size=(20_000, 45)) / 5, rng.normal(size=(300, 45)) / 5
-    before = time.process_time()
     found = points_from(phi, phi.sum(axis=1), reference, reference.sum(axis=1), [str(i) for i in range(45)])
-    assert time.process_time() - before < 2.0
     np.testing.assert_allclose(found.reference + found.points.sum(axis=1), found.propensity, rtol=0, atol=1e-12)
-
-
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40), st.integers(0, 4))
-def test_rounded_parts_add_up_to_the_rounded_total(values: list[float], digits: int) -> None:
-    total = sum(values)
-    shown = largest_remainder(values, total, digits)
-    unit = 10.0**-digits
-    assert round(sum(round(v / unit) for v in shown)) == round(round(total, digits) / unit)
-    assert (np.abs(shown - values) < unit * (1 + 1e-9)).all()
-    assert [f"{v:.{digits}f}" for v in shown] == [f"{round(v, digits):.{digits}f}" for v in shown]
-
-
-def test_a_total_that_is_not_the_sum_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected the total 2"):
-        largest_remainder([0.5, 0.5], 2.0, 1)
