@@ -185,13 +185,25 @@ def run(result: Run) -> Printed:
     """Result of ``csql score``."""
     counts = result.manifest["counts"]
     text = [
-        _top_leads(result),
+        _top_leads(result) if result.leads else _nobody(result),
         "",
         "  ".join(f"{_STATUS[s]}: {counts.get(s, 0):,}" for s in _STATUS),
         f"run {result.manifest['run_id']} written to {escape(str(result.out))}",
         *_stale(result.manifest),
     ]
     return Printed(text, {"out": str(result.out), **result.manifest})
+
+
+def _nobody(result: Run) -> str:
+    """Why there is no lead: what the accounts that are not held back lack most often."""
+    waiting = result.scores[result.scores["status"] == "not_yet"]
+    failed = waiting["failed_gates"].str.split(",").explode()
+    counts = failed[failed != ""].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    gates = ", ".join(f"{str(gate).replace('_', ' ')} ({n:,})" for gate, n in counts.items())
+    below = f"; score below the threshold only: {int((waiting['failed_gates'] == '').sum()):,}"
+    return (
+        f"No account is qualified. Gates not passed by the {len(waiting):,} that are not yet: {gates or 'none'}{below}"
+    )
 
 
 def _stale(manifest: Mapping[str, Any]) -> list[str]:

@@ -220,3 +220,11 @@ def test_an_unexpected_error_is_one_line_unless_debugged(monkeypatch: pytest.Mon
 def test_the_module_runs_as_a_command() -> None:
     done = subprocess.run([sys.executable, "-m", "csql_ml", "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()[0]) == (0, "csql")
+
+
+def test_a_run_without_leads_says_what_is_missing_most(company: Path, capsys: Capture) -> None:
+    arguments = ["score", "-c", str(company / "c.yaml"), "--as-of", "2025-12-01", "--out", str(company / "run")]
+    code, out, _ = csql(arguments, capsys)
+    assert code == 0
+    assert "No account is qualified" in out
+    assert "value proven (2)" in " ".join(out.split())

@@ -29,7 +29,11 @@ def test_check_train_score_and_report_end_with_an_honest_verdict(tmp_path: Path)
     path = tmp_path / "ravenstack.yaml"
     folder = "  folder: ../../shared/data/ravenstack"
     assert folder in text
-    path.write_text(text.replace(folder, f"  folder: {DATA}") + "\nmodels_folder: models\n", encoding="utf-8")
+    models = "models_folder: ../models/ravenstack"
+    assert models in text
+    path.write_text(
+        text.replace(folder, f"  folder: {DATA}").replace(models, "models_folder: models"), encoding="utf-8"
+    )
     config = configuration.load(path)
 
     checked = pipeline.check(config, tmp_path / "bad")
