@@ -58,7 +58,7 @@ class Timeline:
     @classmethod
     def of(cls, quarters: int) -> Timeline:
         """Calendar of so many quarters that end at `END`."""
-        firsts = (np.datetime64(END, "M") + 3 * np.arange(-quarters, 2)).astype("M8[D]")
+        firsts = (np.datetime64(END, "M") + (3 * np.arange(-quarters, 2)).astype("m8[M]")).astype("M8[D]")
         return cls(quarters, firsts[0], tuple(int(d) for d in (firsts - firsts[0]).astype(int)))
 
     @property
@@ -89,7 +89,7 @@ class Timeline:
         """Same day of the next year; days of a month run to 28 for contracts, so that it exists."""
         dates = self.dates(days)
         months = dates.astype("M8[M]")
-        later = (months + 12).astype("M8[D]") + (dates - months.astype("M8[D]"))
+        later = (months + np.timedelta64(12, "M")).astype("M8[D]") + (dates - months.astype("M8[D]"))
         numbers: Ints = (later - self.first).astype(np.int64)
         return numbers
 
