@@ -91,6 +91,9 @@ class Data(Section):
     raw: dict[str, str] = Field(default_factory=dict)
     tables: dict[str, Annotated[TableMapping, BeforeValidator(_as_mapping)]] = Field(default_factory=dict)
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$")
+    push_down: bool = Field(
+        False, description="check and roll up events inside the PostgreSQL database; only the daily rollup is copied"
+    )
 
     @field_validator("tables")
     @classmethod
@@ -106,6 +109,19 @@ class Data(Section):
         return value
 
 
+class OwnSignal(Section):
+    """A signal of one's own: events that have one of these names, or are about one of these features."""
+
+    events: Names = ()
+    features: Names = ()
+
+    @model_validator(mode="after")
+    def _some_name(self) -> OwnSignal:
+        if not (self.events or self.features):
+            raise ValueError("give the names of its events, its features, or both")
+        return self
+
+
 class Signals(Section):
     """Which raw event, feature and topic names carry which signal."""
 
@@ -117,6 +133,9 @@ class Signals(Section):
     workflow_completions: Names = ()
     module_topics: Names = Field(default=(), description="ticket topics that ask for a new module")
     high_severities: Names = ("high", "urgent", "critical")
+    own: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], OwnSignal] = Field(
+        default_factory=dict, description="signals of one's own, for metrics of one's own"
+    )
 
 
 class Module(Section):
@@ -281,10 +300,19 @@ class Tracking(Section):
     enabled: bool = True
 
 
+class Spark(Section):
+    """How Spark is started with ``engine: spark``; an existing session is used as it is."""
+
+    master: str | None = Field(None, description="for example local[4] or spark://host:7077; default: Spark's own")
+    settings: dict[str, str] = Field(default_factory=dict, description="spark.* settings of the session")
+
+
 class Config(Section):
     """Everything a run needs to know; built by `load`."""
 
     company: Company = Company()
+    engine: Literal["duckdb", "spark"] = Field("duckdb", description="where tables are read and metrics computed")
+    spark: Spark = Spark()
     data: Data = Data()
     signals: Signals = Signals()
     catalogue: Catalogue = Catalogue()
@@ -302,6 +330,9 @@ class Config(Section):
     handoff: Handoff = Handoff()
     tracking: Tracking = Tracking()
     models_folder: Path = Field(Path("../models"), description="relative to the configuration file")
+    activity_folder: Path = Field(
+        Path("../activity"), description="where the daily rollup of events is kept; relative to the configuration file"
+    )
     home: Path = Field(Path("."), exclude=True, description="folder of the configuration file; set by load")
 
     def path(self, value: str | Path) -> Path:
@@ -316,6 +347,10 @@ class Config(Section):
     @property
     def models_path(self) -> Path:
         return self.path(self.models_folder)
+
+    @property
+    def activity_path(self) -> Path:
+        return self.path(self.activity_folder)
 
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

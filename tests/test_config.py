@@ -38,7 +38,7 @@ def test_sound_files(written: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("compny: {}", "compny: unknown key; allowed here: company, data, signals,"),
+        ("compny: {}", "compny: unknown key; allowed here: company, engine, spark,"),
         ("company: {nam: A}", "company.nam: unknown key; allowed here: name, time_zone, currency,"),
         ("baseline: {weights: {fitt: 1}}", "baseline.weights.fitt: unknown key; allowed here: engagement, fit, intent"),
         ("home: /", "home: unknown key"),
