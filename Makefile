@@ -11,6 +11,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
 BIN := .venv/bin
 READY := .venv/.ready
+READY_SPARK := .venv/.ready-spark
 UV ?= $(BIN)/uv
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 # $(call debian,what is missing,package): installs it as root on Debian, else says how to.
@@ -18,7 +19,18 @@ debian = { echo "$(1)."; if [ -z "$(APT)" ]; then echo "On Debian and Ubuntu: ap
 	echo "Installing Debian's $(2)."; apt-get update -qq; \
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(2) >/dev/null; } >&2
 
-.PHONY: help setup demo test test-slow test-browser lint types imports docs notebooks lock clean
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	--no-header --quiet $(if $(UPGRADE),--upgrade)
+# What the second lock file adds to the first: requirements with their hashes, by name.
+define ONLY_NEW
+import re, sys
+new, old = ({re.split("[=; ]", entry)[0]: entry for entry in re.split(r"\n(?=\S)", open(path).read().strip())}
+            for path in sys.argv[1:])
+print("\n".join(new[name] for name in sorted(set(new) - set(old))))
+endef
+export ONLY_NEW
+
+.PHONY: help setup demo test test-slow test-browser test-engines lint types imports docs notebooks lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -55,6 +67,18 @@ test-browser: $(READY) ## open the reports in Chromium (root on Debian: installe
 		$(call debian,Browser tests need Chromium,chromium)
 	@$(BIN)/python -m pytest -m browser
 
+test-engines: $(READY_SPARK) ## the same definitions on Spark and PostgreSQL (root on Debian: both installed if absent)
+	@command -v java >/dev/null || $(call debian,Spark needs Java 17,openjdk-17-jre-headless)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+		$(call debian,The tests start a PostgreSQL server,postgresql)
+	@$(BIN)/python -m pytest -m engines
+
+$(READY_SPARK): $(READY) requirements-spark.lock
+	@echo "Adding Spark to .venv; it is half a gigabyte."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --no-deps \
+		--no-build-isolation -r requirements-spark.lock
+	@touch $@
+
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -73,9 +97,11 @@ notebooks: $(READY) ## execute notebooks/*.ipynb
 	@$(BIN)/python -m pytest -m slow tests/test_notebooks.py
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
-	@$(UV) pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
-		--no-annotate --no-header --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock pyproject.toml
-	@echo "requirements.lock: $$(grep -c '==' requirements.lock) packages"
+	@$(COMPILE) --extra dev --extra notebook --extra postgres --extra shap \
+		--output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra spark --constraint requirements.lock --output-file .venv/spark.lock pyproject.toml
+	@$(BIN)/python -c "$$ONLY_NEW" .venv/spark.lock requirements.lock > requirements-spark.lock
+	@for file in requirements.lock requirements-spark.lock; do echo "$$file: $$(grep -c '==' $$file) packages"; done
 
 clean: ## remove .venv, caches and the demo's output
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
