@@ -1,0 +1,85 @@
+"""Which columns of a feature table are numbers, categories or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from csql_ml.own_features.columns import kind_of, numbers, texts
+from csql_ml.own_features.table import open_table
+from tests.own_features.world import DATES, settings, text_table, world
+
+KINDS = [
+    (["1", "2.5", None, "NA"], "number", [1.0, 2.5, np.nan, np.nan]),
+    (["+2", " 1e3 ", "-.5"], "number", [2.0, 1000.0, -0.5]),
+    (["TRUE", "false", None], "yes_or_no", [1.0, 0.0, np.nan]),
+    (["007", "12"], "category", ["007", "12"]),
+    (["0.7", "0"], "number", [0.7, 0.0]),
+    (["NA", "EMEA", " "], "category", ["NA", "EMEA", None]),
+    (["1", "2", "x"], "category", ["1", "2", "x"]),
+    (["1,5", "2"], "category", ["1,5", "2"]),
+    ([" ", None], "empty", [None, None]),
+]
+
+
+@pytest.mark.parametrize(("cells", "kind", "values"), KINDS)
+def test_csv_columns_are_judged_as_a_whole(cells: list[str | None], kind: str, values: list[Any]):
+    column = pa.chunked_array([pa.array(cells, pa.string())])
+    assert kind_of(column, "x", inferred=True) == kind
+    found = (numbers if kind in ("number", "yes_or_no") else texts)(column, "x").tolist()
+    assert found == pytest.approx(values, nan_ok=True) if kind in ("number", "yes_or_no") else found == values
+
+
+def test_a_late_text_makes_the_whole_column_a_category(tmp_path: Path):
+    """Twenty thousand numbers at the top do not decide what the column is."""
+    body = "".join(f"a{i},2025-01-01,{i}\n" for i in range(20_000))
+    path = text_table(tmp_path, "account_id,as_of,x\n" + body + "last,2025-01-01,many\n")
+    (feature,) = open_table(path, settings(tmp_path)).features
+    assert feature.categorical
+
+
+def test_categories_of_parquet_stay_categories(tmp_path: Path):
+    frame = pd.DataFrame(
+        {"account_id": [7, 8], "as_of": pd.Timestamp("2025-01-01"), "tier": [1, 2], "big": [10**16, 1]}
+    )
+    frame.astype({"tier": "category"}).to_parquet(tmp_path / "f.parquet")
+    table = open_table(tmp_path / "f.parquet", settings(tmp_path))
+    assert table.rows["account_id"].tolist() == ["7", "8"]
+    assert [f.categorical for f in table.features] == [True, False]
+    assert table.frame(table.features)["tier"].tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("name", ["features.csv", "features.parquet"])
+def test_an_index_written_by_pandas_is_no_feature(tmp_path: Path, name: str):
+    frame = world(5, dates=DATES[:1])
+    if name.endswith("csv"):
+        frame.to_csv(tmp_path / name)
+    else:
+        frame.set_index(frame.index[::-1]).to_parquet(tmp_path / name)
+    assert open_table(tmp_path / name, settings(tmp_path)).names == ("usage", "plan", "trial", "noise", "state")
+
+
+@given(st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_numbers_survive_csv(values: list[float | None]):
+    column = pa.chunked_array([pa.array([None if v is None else repr(v) for v in values], pa.string())])
+    expected = [np.nan if v is None else v for v in values]
+    np.testing.assert_array_equal(numbers(column, "x").to_numpy(), np.array(expected))
+    assert kind_of(column, "x", inferred=True) == ("empty" if all(v is None for v in values) else "number")
+
+
+def test_ten_thousand_columns(tmp_path: Path):
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame(rng.normal(size=(20, 10_000)).round(3), columns=[f"f{i}" for i in range(10_000)])
+    wide.insert(0, "account_id", [f"a{i}" for i in range(20)])
+    wide.insert(1, "as_of", "2025-01-01")
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    table = open_table(tmp_path / "wide.csv", settings(tmp_path))
+    assert len(table.names) == 10_000
+    assert table.frame(table.features).loc[table.rows["account_id"] == "a3", "f9999"].item() == wide["f9999"][3]
