@@ -77,7 +77,7 @@ def test_another_process_writes_the_same_bytes(run: pipeline.Run, trained: Train
             [sys.executable, "-m", "csql_ml", *command],
             check=True,
             capture_output=True,
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
         )
     assert digests(tmp_path / "run") == digests(run.out)
 
