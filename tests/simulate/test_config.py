@@ -17,7 +17,7 @@ from tests.simulate.company_on_disk import Simulated
 
 def test_configs_demo_yaml_is_the_text_the_simulator_writes(project_root: Path) -> None:
     written = (project_root / "configs" / "demo.yaml").read_text(encoding="utf-8")
-    assert written == config_text("../demo/data", "../models")
+    assert written == config_text("../demo/data", "../models", "../demo/activity")
 
 
 def test_it_maps_every_table_and_every_name_the_simulator_uses(project_root: Path) -> None:
@@ -49,9 +49,9 @@ def test_the_contract_finds_nothing_wrong_but_events_delivered_twice(company: Si
 
 @pytest.mark.parametrize("folder", [".", "data", "../a b/ü", "C:\\x", "it's: #1"])
 def test_any_folder_is_written_so_that_it_reads_back(tmp_path: Path, folder: str) -> None:
-    path = write_config(tmp_path / "config.yaml", folder=folder, models_folder=folder)
+    path = write_config(tmp_path / "config.yaml", folder=folder, models_folder=folder, activity_folder=folder)
     config = load(path)
-    assert str(config.data.folder) == str(config.models_folder) == str(Path(folder))
+    assert {str(f) for f in (config.data.folder, config.models_folder, config.activity_folder)} == {str(Path(folder))}
     assert is_untouched(path)
     assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"]
 
