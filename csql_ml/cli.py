@@ -126,10 +126,13 @@ def features(
     as_of: Annotated[
         list[date], typer.Option("--as-of", parser=_day, metavar="DATE", help="May be given several times.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="Parquet file.", show_default=False)] = None,
+    explain_plan: Annotated[
+        bool, typer.Option("--explain-plan", help="Print the named SQL steps of the first date instead.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the feature table of one or more dates.
+    """Write the feature table of one or more dates, or print how it is computed.
 
     \b
     Example: csql features -c configs/demo.yaml --as-of 2026-07-01 --as-of 2026-10-01 --out features.parquet
@@ -137,9 +140,15 @@ def features(
     from csql_ml import config as configuration
     from csql_ml import pipeline, printing
 
+    settings = configuration.load(config)
+    if explain_plan:
+        _print(printing.plan(pipeline.explain_plan(settings, min(as_of))), as_json)
+        return
+    if out is None:
+        raise UsageError("--out is missing: give the Parquet file to write, or --explain-plan to see the SQL")
     with _progress(as_json) as progress:
-        frame = pipeline.features(configuration.load(config), as_of, out, progress)
-    _print(printing.feature_table(frame, out), as_json)
+        written = pipeline.features(settings, as_of, out, progress)
+    _print(printing.feature_table(written, out), as_json)
 
 
 @app.command()
@@ -275,10 +284,11 @@ def _print(result: Any, as_json: bool) -> None:
         typer.echo(json.dumps(result.data, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False))
         return
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     for part in result.text:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, Text))  # text to copy, such as SQL, is never broken
 
 
 @contextmanager

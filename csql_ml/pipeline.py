@@ -6,13 +6,14 @@ Reads like the diagram in docs/architecture.md; each step's arithmetic lives in 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from csql_ml import __version__
 from csql_ml.company import Company, Progress, open_company, open_inputs
@@ -39,6 +40,7 @@ from csql_ml.run_files import (
     write_folder,
     write_jsonl,
     write_parquet,
+    write_parquet_parts,
 )
 from csql_ml.scoring import QUALIFIED, Scored, score_snapshot, typical_values
 from csql_ml.snapshots import Snapshot
@@ -99,15 +101,34 @@ def _excluded(name: str, config: Config) -> bool:
 # --- features ---------------------------------------------------------------------------------------------------------
 
 
-def features(config: Config, as_of: Sequence[date], out: Path, on_progress: Progress | None = None) -> pd.DataFrame:
-    """Write the feature table of one or more dates to a Parquet file."""
+@dataclass(frozen=True)
+class FeatureTable:
+    """Result of `features`: accounts per date, and the columns written."""
+
+    rows: dict[date, int]
+    columns: tuple[str, ...]
+
+
+def features(config: Config, as_of: Sequence[date], out: Path, on_progress: Progress | None = None) -> FeatureTable:
+    """Write the feature table of one or more dates to a Parquet file, snapshot by snapshot."""
     if out.suffix != ".parquet":
         raise OutputError(f"{out} must end in .parquet")
+    rows: dict[date, int] = {}
     with open_company(config, on_progress=on_progress) as company:
-        snapshots = list(company.snapshots(sorted(set(as_of)), on_progress))
-    frame = pd.concat([s.features for s in snapshots], ignore_index=True)
-    write_file(out, lambda path: write_parquet(frame, path))
-    return frame
+
+        def frames() -> Iterator[pd.DataFrame]:
+            for snapshot in company.snapshots(sorted(set(as_of)), on_progress):
+                rows[snapshot.as_of] = len(snapshot.features)
+                yield snapshot.features
+
+        write_file(out, lambda path: write_parquet_parts(frames(), path))
+    return FeatureTable(rows, tuple(pq.read_schema(out).names))
+
+
+def explain_plan(config: Config, as_of: date) -> list[tuple[str, str]]:
+    """The named steps that compute the snapshot of a date, each with its SQL."""
+    with open_company(config) as company:
+        return company.builder.explain(as_of)
 
 
 # --- train ------------------------------------------------------------------------------------------------------------

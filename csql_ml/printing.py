@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from csql_ml.config import Config
     from csql_ml.demo import Demo
     from csql_ml.model.verdict import Verdict
-    from csql_ml.pipeline import Checked, Run, Training
+    from csql_ml.pipeline import Checked, FeatureTable, Run, Training
     from csql_ml.reports import ReportSummary
     from csql_ml.simulate import Summary
 
@@ -102,15 +103,23 @@ def _where(table: str, column: str) -> str:
     return f"{table}.{column}" if column else table
 
 
-def feature_table(frame: pd.DataFrame, out: Path) -> Printed:
+def feature_table(written: FeatureTable, out: Path) -> Printed:
     """Result of ``csql features``."""
-    dates = {str(d): int(n) for d, n in frame["as_of"].value_counts().sort_index().items()}
+    dates = {day.isoformat(): count for day, count in written.rows.items()}
     text = [
         _table("Feature table", "as of", "accounts", rows=[(d, f"{n:,}") for d, n in dates.items()]),
         "",
-        f"{len(frame.columns)} columns written to {escape(str(out))}",
+        f"{len(written.columns)} columns written to {escape(str(out))}",
     ]
-    return Printed(text, {"out": str(out), "rows": dates, "columns": list(frame.columns)})
+    return Printed(text, {"out": str(out), "rows": dates, "columns": list(written.columns)})
+
+
+def plan(steps: Sequence[tuple[str, str]]) -> Printed:
+    """Result of ``csql features --explain-plan``: every step's name and SQL, in the order they are computed."""
+    text: list[Any] = []
+    for name, sql in steps:
+        text += [Text(f"-- {name}", style="bold"), Text(sql), ""]
+    return Printed(text, {"steps": [{"step": name, "sql": sql} for name, sql in steps]})
 
 
 def verdict_table(verdict: Verdict) -> Table:

@@ -71,6 +71,25 @@ def write_parquet(frame: pd.DataFrame, path: Path, schema: pa.Schema | None = No
     pq.write_table(table, path, compression="zstd")
 
 
+def write_parquet_parts(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    """Frames of the same columns in one Parquet file, one at a time: text, numbers (float64) and days (``as_of``)."""
+    writer: pq.ParquetWriter | None = None
+    try:
+        for frame in frames:
+            writer = writer or pq.ParquetWriter(path, _plain_schema(frame), compression="zstd")
+            writer.write_table(pa.Table.from_pandas(frame, writer.schema, preserve_index=False))
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _plain_schema(frame: pd.DataFrame) -> pa.Schema:
+    """Types by kind of column, so that a column that is empty in the first frame has the type of the others."""
+    numeric = {c: pd.api.types.is_numeric_dtype(frame[c].dtype) for c in frame.columns}
+    types = {c: pa.float64() if numeric[c] else pa.date32() if c == "as_of" else pa.string() for c in frame.columns}
+    return pa.schema(list(types.items()))
+
+
 def write_jsonl(records: Iterable[Mapping[str, Any]], path: Path) -> int:
     """One JSON object per line; returns how many."""
     count = 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from csql_ml.run_files import (
     write_folder,
     write_jsonl,
     write_parquet,
+    write_parquet_parts,
 )
 
 # --- whole or not at all ----------------------------------------------------------------------------------------------
@@ -305,3 +307,14 @@ def test_a_file_is_on_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "replace", moved)
     write_file(tmp_path / "a", lambda place: place.write_text("one", encoding="utf-8"))
     assert order == ["sync", "move"]
+
+
+def test_parts_keep_one_type_where_a_column_is_empty_at_first(tmp_path: Path):
+    first = pd.DataFrame({"account_id": ["a"], "as_of": [date(2026, 1, 1)], "x": [np.nan], "plan": [None]})
+    second = first.assign(as_of=date(2026, 4, 1), x=1.5, plan="Pro")
+    write_parquet_parts([first, second], tmp_path / "f.parquet")
+    written = pq.read_table(tmp_path / "f.parquet")
+    assert [str(t) for t in written.schema.types] == ["string", "date32[day]", "double", "string"]
+    assert written.column("x").to_pylist() == [None, 1.5]
+    assert written.column("plan").to_pylist() == [None, "Pro"]
+    assert written.num_rows == 2
