@@ -1,22 +1,25 @@
-"""Metric definitions -> one Ibis expression per snapshot.
+"""Metric definitions -> one Ibis expression per snapshot, in named steps.
 
 Formulas are run twice: once to record which measures they ask for in which period, once with the columns those
-became. All measures of one source are computed in one pass over it.
+became. Measures of the daily rollup are computed for all periods at once (`csql_ml.metrics.buckets`), all other
+measures of a table in one pass over it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import ibis
 import ibis.expr.types as ir
 
 from csql_ml.metrics import measures as M
-from csql_ml.metrics import registry
+from csql_ml.metrics.buckets import ActivityMeasures, Wanted
 from csql_ml.metrics.definition import Measure, Metric, Period, has_step, reached_column
 from csql_ml.metrics.settings import threshold_of
+from csql_ml.metrics.sharing import with_shared_parts
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 #: Length of the buckets of a trend line in days, and how many there are.
 TREND_DAYS, TREND_LENGTH = 30, 6
 TRENDS = {"active_users": M.ACTIVE_USERS, "usage": M.USAGE}
+#: The steps that read the daily rollup.
+PASSES = ("activity", "active_users")
 _AS_OF = Period(0, 0)
 #: What a formula is given while it is only being recorded.
 _ANY = ibis.table({"number": "float64", "text": "string"}, name="recorded")
@@ -35,6 +40,8 @@ class Compiled:
 
     Attributes
     ----------
+    table
+        One row per account, in no order: ``account_id``, `feature_columns`, `fact_columns`.
     steps
         Named expressions in the order they are computed, for printing.
     unavailable
@@ -48,18 +55,41 @@ class Compiled:
     steps: Mapping[str, ir.Table]
     unavailable: Mapping[str, tuple[str, ...]]
 
+    def reading(self, kept: Mapping[str, str]) -> ir.Table:
+        """`table`, where some steps are read from tables that they were written to: step -> name of the table."""
+        tables = {self.steps[s].op(): ibis.table(self.steps[s].schema(), name=name).op() for s, name in kept.items()}
+        result: ir.Table = self.table.op().replace(tables).to_expr()
+        return result
+
 
 @dataclass(frozen=True)
 class Available:
-    """What this company's inputs allow: which tables, columns and signals there are, and how far back they reach."""
+    """What this company's inputs allow: which tables, columns and signals there are, and how far back they reach.
+
+    Attributes
+    ----------
+    present
+        Columns of each table that the source really has.
+    history
+        For sources of which rows are expected every few days, how many days ago the first known one was.
+    users_known
+        Whether any known event names a user.
+    """
 
     present: Mapping[str, frozenset[str]]
     config: Config
     history: Mapping[str, int] = field(default_factory=dict)
-    users_known: bool = True
+    users_known: bool | int = True
 
     def why_not(self, measure: Measure) -> str | None:
         """The reason why a measure cannot be computed, or None."""
+        reason = self.why_never(measure)
+        if reason is None and "users" in measure.needs and not self.users_known:
+            return "events name no users"
+        return reason
+
+    def why_never(self, measure: Measure) -> str | None:
+        """The reason why a measure cannot be computed at any date, or None."""
         source = "events" if measure.source == "activity" else measure.source
         if not self.present.get(source):
             return f"table {source} is absent"
@@ -69,15 +99,21 @@ class Available:
                 return f"column {source}.{name} is absent"
             if kind == "signal" and not getattr(self.config.signals, name):
                 return f"signals.{name} is not mapped"
-            if kind == "users" and not self.users_known:
-                return "events name no users"
+            if kind == "own" and name not in self.config.signals.own:
+                return f"signals.own.{name} is not mapped"
             if kind == "catalogue" and not getattr(self.config.catalogue, name):
                 return f"catalogue.{name} is empty"
         return None
 
-    def reaches(self, measure: Measure, period: Period) -> bool:
-        """Whether the source's history covers the whole period."""
-        return not measure.dense or period.reach <= self.history.get(measure.source, 0)
+    def reaches(self, measure: Measure, period: Period) -> Any:
+        """An Ibis condition, the same for all accounts: the source's history covers the period; None for always."""
+        conditions = []
+        if measure.dense:
+            history = ibis.literal(self.history.get(measure.source, 0), "int64")
+            conditions.append(history >= ibis.literal(period.reach, "int64"))
+        if "users" in measure.needs:
+            conditions.append(ibis.literal(int(self.users_known), "int64") == 1)
+        return ibis.and_(*conditions) if conditions else None
 
 
 class _Recorder:
@@ -137,52 +173,6 @@ def _facts_of(metric: Metric) -> list[tuple[str, Measure, Period]]:
     return now + [(f"{name}_previous", measure, period.before()) for name, measure, _ in now]
 
 
-def unavailable_measures(metrics: Iterable[Metric], available: Available) -> dict[str, tuple[str, ...]]:
-    """Per metric that loses something here: the reasons, sorted."""
-    lost = {}
-    for metric in metrics:
-        reasons = {available.why_not(m) for m, _ in measures_of(metric, available.config)} - {None}
-        if reasons:
-            lost[metric.name] = tuple(sorted(r for r in reasons if r))
-    return lost
-
-
-def compile_metrics(
-    metrics: Sequence[Metric],
-    tables: Mapping[str, ir.Table],
-    available: Available,
-) -> Compiled:
-    """Compile metric definitions over tables that were cut at one as-of date.
-
-    Parameters
-    ----------
-    tables
-        As-of tables by name, with day counts instead of times.
-    available
-        What the company's sources really have.
-    """
-    config = available.config
-    wanted = [pair for m in metrics for pair in measures_of(m, config)]
-    wanted += [(m, _AS_OF) for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)] + [(m, p) for _, m, p in _trend_columns()]
-    steps: dict[str, ir.Table] = {}
-    joined = _joined_measures(wanted, tables, available, steps)
-    columns = {n: v for m in metrics for n, v in _metric_columns(m, joined, config).items()}
-    columns |= {reached_column(m): _reached(m, columns, config) for m in metrics if has_step(m)}
-    facts = {name: joined[m.column(p)] for metric in metrics for name, m, p in _facts_of(metric)}
-    facts |= {m.name: joined[m.column(_AS_OF)] for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)}
-    facts |= {name: joined[m.column(p)] for name, m, p in _trend_columns()}
-    facts = {n: v if v.type().is_string() else v.cast("float64") for n, v in facts.items()}
-    steps["metrics"] = joined.select("account_id", **columns, **facts)
-    return Compiled(
-        table=steps["metrics"],
-        feature_columns=tuple(columns),
-        fact_columns=tuple(facts),
-        categories=tuple(m.name for m in metrics if m.unit == "category"),
-        steps=steps,
-        unavailable=unavailable_measures(metrics, available),
-    )
-
-
 def _trend_columns() -> list[tuple[str, Measure, Period]]:
     """Trend buckets, oldest first."""
     return [
@@ -190,6 +180,99 @@ def _trend_columns() -> list[tuple[str, Measure, Period]]:
         for name, measure in TRENDS.items()
         for i in range(TREND_LENGTH)
     ]
+
+
+class Compiler:
+    """Metric definitions of one company, compiled over the as-of tables of any date.
+
+    Parameters
+    ----------
+    metrics
+        What to compute, in the order of the columns.
+    """
+
+    def __init__(self, metrics: Sequence[Metric], config: Config) -> None:
+        self.metrics, self.config = metrics, config
+        self._of_metric = {m.name: measures_of(m, config) for m in metrics}
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """Every measure in every period that is needed, by the name of its column."""
+        pairs = [pair for m in self.metrics for pair in self._of_metric[m.name]]
+        pairs += [(m, _AS_OF) for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)] + [(m, p) for _, m, p in _trend_columns()]
+        return {measure.column(period): (measure, period) for measure, period in pairs}
+
+    @cached_property
+    def reach(self) -> int:
+        """How many days before the as-of date the daily rollup is read."""
+        return max(
+            (m.merge.period(p) if m.merge else p).reach for m, p in self.wanted.values() if m.source == "activity"
+        )
+
+    def unavailable(self, available: Available) -> dict[str, tuple[str, ...]]:
+        """Per metric that loses something here: the reasons, sorted."""
+        lost = {}
+        for metric in self.metrics:
+            reasons = {available.why_not(m) for m, _ in self._of_metric[metric.name]} - {None}
+            if reasons:
+                lost[metric.name] = tuple(sorted(r for r in reasons if r))
+        return lost
+
+    def compile(self, tables: Mapping[str, ir.Table], available: Available) -> Compiled:
+        """Compile over tables that were cut at one as-of date.
+
+        Parameters
+        ----------
+        tables
+            As-of tables by name, with day counts instead of times; ``recent_activity`` are the rows of ``activity``
+            that are not older than `reach`.
+        available
+            What there is; `Available.history` and `Available.users_known` are those of the date.
+        """
+        measured = _Measured(self.wanted, available)
+        joined = measured.joined(tables)
+        columns, facts = self._columns(joined)
+        parts, moved = with_shared_parts(joined, columns)
+        steps = dict(measured.steps)
+        steps |= {f"shared_{i + 1}": part for i, part in enumerate(parts)}
+        last = parts[-1] if parts else joined
+        steps["metrics"] = last.select("account_id", **moved)
+        features = tuple(name for name in columns if name not in facts)
+        return Compiled(
+            table=steps["metrics"],
+            feature_columns=features,
+            fact_columns=facts,
+            categories=tuple(m.name for m in self.metrics if m.unit == "category"),
+            steps=steps,
+            unavailable=self.unavailable(available),
+        )
+
+    def _columns(self, joined: ir.Table) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Every column over the joined measures, and the names of those that are facts."""
+        metrics, config = {m.name: m for m in self.metrics}, self.config
+        columns = {n: v for m in self.metrics for n, v in _metric_columns(m, joined, config).items()}
+        columns |= {reached_column(m): _reached(m, metrics, columns, config) for m in self.metrics if has_step(m)}
+        facts = {name: joined[m.column(p)] for metric in self.metrics for name, m, p in _facts_of(metric)}
+        facts |= {m.name: joined[m.column(_AS_OF)] for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)}
+        facts |= {name: joined[m.column(p)] for name, m, p in _trend_columns()}
+        facts = {n: v if v.type().is_string() else v.cast("float64") for n, v in facts.items()}
+        return columns | facts, tuple(facts)
+
+
+def printed_steps(steps: Mapping[str, ir.Table], connection: Any) -> list[tuple[str, str]]:
+    """Name and SQL of each step in the engine's dialect; a step reads earlier ones by their names."""
+    printed: list[tuple[str, str]] = []
+    named: dict[Any, Any] = {}
+    for name, step in steps.items():
+        alone = step.op().replace(named).to_expr() if named else step
+        printed.append((name, str(connection.compile(alone, pretty=True))))
+        named[step.op()] = ibis.table(step.schema(), name=name).op()
+    return printed
+
+
+def unavailable_measures(metrics: Iterable[Metric], available: Available) -> dict[str, tuple[str, ...]]:
+    """Per metric that loses something here: the reasons, sorted."""
+    return Compiler(tuple(metrics), available.config).unavailable(available)
 
 
 def _metric_columns(metric: Metric, joined: ir.Table, config: Config) -> dict[str, Any]:
@@ -201,54 +284,70 @@ def _metric_columns(metric: Metric, joined: ir.Table, config: Config) -> dict[st
     return {n: v.cast("float64") for n, v in columns.items()}
 
 
-def _reached(metric: Metric, columns: Mapping[str, Any], config: Config) -> Any:
+def _reached(metric: Metric, metrics: Mapping[str, Metric], columns: Mapping[str, Any], config: Config) -> Any:
     """1.0 where the threshold is reached (and that of the metric it depends on), 0.0 where not, else missing."""
-    return M.flag(_at_threshold(metric, columns, config))
+    return M.flag(_at_threshold(metric, metrics, columns, config))
 
 
-def _at_threshold(metric: Metric, columns: Mapping[str, Any], config: Config) -> Any:
+def _at_threshold(metric: Metric, metrics: Mapping[str, Metric], columns: Mapping[str, Any], config: Config) -> Any:
     value, limit = columns[metric.name], threshold_of(metric.name, config, metric.threshold)
     reached = value <= limit if metric.direction < 0 else value >= limit
-    other = registry().get(metric.also or "")
+    other = metrics.get(metric.also or "")
     if other is None or other.name not in columns:
         return reached
-    return reached & _at_threshold(other, columns, config)
+    return reached & _at_threshold(other, metrics, columns, config)
 
 
-def _joined_measures(
-    wanted: Sequence[tuple[Measure, Period]],
-    tables: Mapping[str, ir.Table],
-    available: Available,
-    steps: dict[str, ir.Table],
-) -> ir.Table:
-    """The spine (accounts with a contract in force) with one column per measure and period."""
-    by_name = {measure.column(period): (measure, period) for measure, period in wanted}
-    spine = _spine(tables)
-    steps["spine"] = spine
-    joined = spine
-    missing: dict[str, Measure] = {}
-    for source in sorted({m.source for m, _ in by_name.values()}):
-        computable = {
-            name: (m, p)
-            for name, (m, p) in by_name.items()
-            if m.source == source and available.why_not(m) is None and available.reaches(m, p)
-        }
-        missing |= {n: m for n, (m, _) in by_name.items() if m.source == source and n not in computable}
-        if computable:
-            steps[source] = _aggregate(tables[source], computable, available.config)
-            joined = joined.left_join(steps[source], "account_id").drop("account_id_right")
-    values = {n: joined[n] if n not in missing else _nothing(missing[n]) for n in by_name}
-    filled = {
-        name: value.fill_null(by_name[name][0].empty)
-        if name not in missing and by_name[name][0].empty is not None
-        else value
-        for name, value in values.items()
-    }
-    return joined.select("account_id", **filled)
+class _Measured:
+    """The spine (accounts with a contract in force) with one column per measure and period.
 
+    Attributes
+    ----------
+    steps
+        Filled by `joined`: one per aggregation, in the order they are computed.
+    """
 
-def _nothing(measure: Measure) -> Any:
-    return ibis.null("string" if measure.text else "float64")
+    def __init__(self, wanted: Wanted, available: Available) -> None:
+        self._wanted, self._available = wanted, available
+        self._computable = {n: pair for n, pair in wanted.items() if available.why_never(pair[0]) is None}
+        self.steps: dict[str, ir.Table] = {}
+
+    def joined(self, tables: Mapping[str, ir.Table]) -> ir.Table:
+        """One row per account of the spine."""
+        sources = {"accounts", "contracts"} | {_rows_of(measure) for measure, _ in self._computable.values()}
+        self.steps |= {f"{name}_as_of": tables[name] for name in sorted(sources)}
+        joined = self.steps["spine"] = _spine(tables)
+        for i, part in enumerate(self._parts(tables)):
+            joined = joined.left_join(part, "account_id", rname=f"{{name}}_{i}")
+        values = {name: self._value(joined, name) for name in self._wanted}
+        self.steps["measures"] = joined.select("account_id", **values)
+        return self.steps["measures"]
+
+    def _parts(self, tables: Mapping[str, ir.Table]) -> list[ir.Table]:
+        """Tables of one row per account that hold the computable measures."""
+        merged = {n: pair for n, pair in self._computable.items() if pair[0].merge is not None}
+        parts: list[ir.Table] = []
+        if merged:
+            steps = ActivityMeasures(merged).steps(tables["recent_activity"])
+            self.steps |= steps
+            parts += [steps[name] for name in ("activity", "active_users") if name in steps]
+        free = {n: pair for n, pair in self._computable.items() if n not in merged}
+        sources = {n: _rows_of(measure) for n, (measure, _) in free.items()}
+        for source in sorted(set(sources.values())):
+            chosen = {n: pair for n, pair in free.items() if sources[n] == source}
+            parts.append(_aggregate(tables[source], chosen, self._available.config))
+            self.steps[f"{source}_by_row" if source in self.steps else source] = parts[-1]
+        return parts
+
+    def _value(self, joined: ir.Table, name: str) -> Any:
+        measure, period = self._wanted[name]
+        if name not in self._computable:
+            return ibis.null("string" if measure.text else "float64")
+        value = joined[name]
+        if measure.empty is not None:
+            value = value.fill_null(measure.empty)
+        reached = self._available.reaches(measure, period)
+        return value if reached is None else ibis.ifelse(reached, value, ibis.null(value.type()))
 
 
 def _spine(tables: Mapping[str, ir.Table]) -> ir.Table:
@@ -257,9 +356,12 @@ def _spine(tables: Mapping[str, ir.Table]) -> ir.Table:
     return tables["accounts"].select("account_id").semi_join(in_force, "account_id")
 
 
-def _aggregate(rows: ir.Table, computable: Mapping[str, tuple[Measure, Period]], config: Config) -> ir.Table:
-    reach = max(p.reach for _, p in computable.values())
-    if "days_ago" in rows.columns:
-        rows = rows.filter(rows.days_ago <= reach)
+def _rows_of(measure: Measure) -> str:
+    """The as-of table a measure reads: a period bounds its rows; a free measure of a state may look at all days."""
+    bounded = measure.merge is not None or not measure.state
+    return "recent_activity" if measure.source == "activity" and bounded else measure.source
+
+
+def _aggregate(rows: ir.Table, computable: Wanted, config: Config) -> ir.Table:
     values = {name: measure.value(rows, period, config) for name, (measure, period) in computable.items()}
     return rows.group_by("account_id").aggregate(**values)

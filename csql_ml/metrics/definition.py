@@ -46,6 +46,45 @@ class Period:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """How rows of the daily rollup combine into one number: over any set of days, from what smaller sets gave.
+
+    What merges is computed for all periods in one pass over the days: see `csql_ml.metrics.buckets`.
+
+    Parameters
+    ----------
+    how
+        ``sum``, ``or`` (bitwise), ``min`` or ``max`` of ``column``, or ``users``: distinct users.
+    column
+        Column of the rollup; of ``users`` only those with ``column`` above 0 on some day (None: all).
+    always
+        The period that is counted whatever is asked for.
+    """
+
+    how: Literal["sum", "or", "min", "max", "users"]
+    column: str | None = None
+    always: Period | None = None
+
+    def period(self, asked: Period) -> Period:
+        """The period that is counted."""
+        return self.always or asked
+
+    def value(self, rows: Any, asked: Period, _: Any = None) -> Any:
+        """The same number as one aggregate over an account's rows, as `Measure.value` gives it."""
+        counted = self.period(asked).covers(rows.days_ago)
+        if self.how == "users":
+            if self.column is not None:
+                counted = counted & (rows[self.column] > 0)
+            return rows.user_id.nunique(where=counted)
+        return aggregate(self.how, rows[self.column], counted)
+
+
+def aggregate(how: str, values: Any, where: Any = None) -> Any:
+    """``sum``, ``or``, ``min`` or ``max`` of a column of an Ibis table."""
+    return getattr(values, "bit_or" if how == "or" else how)(where=where)
+
+
+@dataclass(frozen=True)
 class Measure:
     """One number per account, aggregated from one as-of table.
 
@@ -68,6 +107,8 @@ class Measure:
         The value stands at the period's end; its length does not matter.
     text
         The value is text, not a number.
+    merge
+        For measures of the rollup: the same number in a form that is computed for all periods at once.
     """
 
     name: str
@@ -78,6 +119,7 @@ class Measure:
     dense: bool = False
     state: bool = False
     text: bool = False
+    merge: Merge | None = field(default=None, compare=False)
 
     def column(self, period: Period) -> str:
         """Name of the column that holds this measure in ``period``."""
@@ -153,6 +195,8 @@ class Metric:
         False for what a report never shows as a reason.
     source_note
         Where the formula comes from.
+    labels, sentences
+        Label and sentence in further languages by code (``de``), for metrics whose English texts are in no catalogue.
     """
 
     name: str
@@ -176,6 +220,8 @@ class Metric:
     shown: bool = True
     actionable: bool = False
     source_note: str = "domain.md, metrics and their formulas"
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    sentences: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import ibis
 
-from csql_ml.metrics.definition import Measure, Period
+from csql_ml.metrics.definition import Measure, Merge, Period
 
 #: Milestones, reviews and sponsors stay relevant this many days.
 YEAR = Period(365)
@@ -54,61 +54,54 @@ def ones(mask: Any, width: int) -> Any:
 # --- product usage (the daily rollup) ---------------------------------------------------------------------------------
 
 
-def _used(name: str, column: str, signal: str | None = None) -> Measure:
-    return Measure(
-        name,
-        "activity",
-        lambda rows, period, _: rows[column].sum(where=period.covers(rows.days_ago)),
-        empty=0,
-        needs=(f"signal:{signal}",) if signal else (),
-        dense=True,
-    )
+def _merged(name: str, merge: Merge, needs: tuple[str, ...], **more: Any) -> Measure:
+    return Measure(name, "activity", merge.value, empty=0, needs=needs, merge=merge, **more)
 
 
-def _mask(name: str, column: str, need: str) -> Measure:
-    return Measure(
-        name,
-        "activity",
-        lambda rows, period, _: rows[column].bit_or(where=period.covers(rows.days_ago)),
-        empty=0,
-        needs=(need,),
-        dense=True,
-    )
+def used(name: str, column: str, *needs: str) -> Measure:
+    """Sum of a column of the daily rollup over the period; 0 for an account without any use.
+
+    Examples
+    --------
+    >>> used("exports", "own_exports", "own:exports").merge
+    Merge(how='sum', column='own_exports', always=None)
+    """
+    return _merged(name, Merge("sum", column), needs, dense=True)
 
 
-def _active_users(rows: Any, period: Period, _: Any) -> Any:
-    """Distinct users; missing where events carry no user at all."""
-    return rows.user_id.nunique(where=period.covers(rows.days_ago))
+def bits_of(name: str, column: str, *needs: str) -> Measure:
+    """Bitwise or of a column of the daily rollup over the period: the set of what was used."""
+    return _merged(name, Merge("or", column), needs, dense=True)
 
 
-ACTIVE_USERS = Measure("active_users", "activity", _active_users, empty=0, needs=("users",), dense=True)
-ACTIVE_DAYS = Measure(
-    "active_days",
-    "activity",
-    lambda rows, period, _: rows.days_ago.nunique(where=period.covers(rows.days_ago)),
-    empty=0,
-    dense=True,
+def users_of(name: str, column: str | None = None, *needs: str) -> Measure:
+    """Distinct users active in the period, or only those with ``column`` above 0 on some day of it.
+
+    Missing where events carry no user at all.
+    """
+    return _merged(name, Merge("users", column), (*needs, "users"), dense=True)
+
+
+ACTIVE_USERS = users_of("active_users")
+ACTIVE_DAYS = used("active_days", "account_day")
+USER_DAYS = used("user_days", "user_day", "users")
+EVENTS = used("events", "events")
+USAGE = used("usage", "usage")
+CORE_EVENTS = used("core_events", "core_events", "signal:core_features")
+CORE_MASK = bits_of("core_mask", "core_mask", "signal:core_features")
+ADVANCED_EVENTS = used("advanced_events", "advanced_events", "signal:advanced_features")
+ADVANCED_MASK = bits_of("advanced_mask", "advanced_mask", "signal:advanced_features")
+GATED_CLICKS = used("gated_clicks", "gated_clicks", "signal:gated_clicks")
+UPGRADE_ATTEMPTS = used("upgrade_attempts", "upgrade_attempts", "signal:upgrade_attempts")
+WORKFLOW_STARTS = used("workflow_starts", "workflow_starts", "signal:workflow_starts")
+WORKFLOW_COMPLETIONS = used("workflow_completions", "workflow_completions", "signal:workflow_completions")
+#: Modules whose gated features were clicked at lately.
+GATED_MASK = _merged(
+    "gated_mask",
+    Merge("or", "gated_mask", always=Period(90)),
+    ("catalogue:modules", "signal:gated_clicks"),
+    state=True,
 )
-USER_DAYS = Measure(
-    "user_days",
-    "activity",
-    lambda rows, period, _: (rows.days_ago.cast("string") + ":" + rows.user_id).nunique(
-        where=period.covers(rows.days_ago) & rows.user_id.notnull()
-    ),
-    empty=0,
-    needs=("users",),
-    dense=True,
-)
-EVENTS = _used("events", "events")
-USAGE = _used("usage", "usage")
-CORE_EVENTS = _used("core_events", "core_events", "core_features")
-CORE_MASK = _mask("core_mask", "core_mask", "signal:core_features")
-ADVANCED_EVENTS = _used("advanced_events", "advanced_events", "advanced_features")
-ADVANCED_MASK = _mask("advanced_mask", "advanced_mask", "signal:advanced_features")
-GATED_CLICKS = _used("gated_clicks", "gated_clicks", "gated_clicks")
-UPGRADE_ATTEMPTS = _used("upgrade_attempts", "upgrade_attempts", "upgrade_attempts")
-WORKFLOW_STARTS = _used("workflow_starts", "workflow_starts", "workflow_starts")
-WORKFLOW_COMPLETIONS = _used("workflow_completions", "workflow_completions", "workflow_completions")
 
 # --- contracts --------------------------------------------------------------------------------------------------------
 
@@ -199,7 +192,7 @@ EMPLOYEES = _attribute("account_employees", "employees", text=False)
 
 def _known_users(rows: Any, period: Period, _: Any) -> Any:
     gone = rows.deactivated_days_ago.notnull() & (rows.deactivated_days_ago > period.ago)
-    return rows.user_id.nunique(where=(rows.created_days_ago > period.ago) & ~gone)
+    return rows.count(where=(rows.created_days_ago > period.ago) & ~gone)  # one row per user: see `Table.key`
 
 
 USERS = Measure("known_users", "users", _known_users, empty=0, state=True)
@@ -229,14 +222,6 @@ def _wanted_mask(rows: Any, period: Period, config: Any) -> Any:
 
 WANTED_MASK = Measure(
     "wanted_mask", "milestones", _wanted_mask, empty=0, needs=("catalogue:modules", "column:product"), state=True
-)
-GATED_MASK = Measure(
-    "gated_mask",
-    "activity",
-    lambda rows, period, _: rows.gated_mask.bit_or(where=Period(90).covers(rows.days_ago)),
-    empty=0,
-    needs=("catalogue:modules", "signal:gated_clicks"),
-    state=True,
 )
 
 

@@ -58,5 +58,5 @@ def check_names(config: Config, known: Iterable[str]) -> None:
     for name in config.metrics:
         if name not in names:
             near = get_close_matches(name, names, 1)
-            hint = f"did you mean {near[0]}?" if near else "docs/metrics.md lists them"
+            hint = f"did you mean {near[0]}?" if near else "csql metrics lists them"
             raise ConfigError(f"metrics.{name}: there is no metric of this name; {hint}")
