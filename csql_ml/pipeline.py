@@ -6,7 +6,7 @@ Reads like the diagram in docs/architecture.md; each step's arithmetic lives in 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,34 +15,32 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from csql_ml import __version__
+from csql_ml.batch_run import (
+    about_run,
+    dossier_of,
+    input_fingerprint,
+    part_of,
+    reference_places,
+    run_id_of,
+    write_run,
+)
 from csql_ml.company import Company, Progress, open_company, open_inputs
 from csql_ml.config import Config
 from csql_ml.contract.report import Inputs, summary_rows
 from csql_ml.errors import BundleError, ContractError, OutputError, TrainingError
-from csql_ml.explain.evidence import Evidence, source_of
-from csql_ml.handoff.lead import Dossier, lead_of, thresholds
+from csql_ml.explain.evidence import source_of
+from csql_ml.handoff.lead import lead_of
 from csql_ml.labels import COLUMNS as LABEL_COLUMNS
-from csql_ml.metrics import registry
+from csql_ml.metrics import metrics_of
 from csql_ml.metrics.compiler import Available, unavailable_measures
+from csql_ml.metrics.faces import own_faces
 from csql_ml.model import bundle as bundles
 from csql_ml.model.bundle import Champion
 from csql_ml.model.card import model_card
 from csql_ml.model.training import Trained, train
 from csql_ml.model.training_data import TrainingData
-from csql_ml.run_files import (
-    MANIFEST,
-    file_sha256,
-    fingerprint,
-    json_text,
-    read_manifest,
-    write_file,
-    write_folder,
-    write_jsonl,
-    write_parquet,
-    write_parquet_parts,
-)
-from csql_ml.scoring import QUALIFIED, Scored, score_snapshot, typical_values
+from csql_ml.run_files import json_text, read_manifest, write_file, write_folder, write_parquet_parts
+from csql_ml.scoring import QUALIFIED, score_snapshot
 from csql_ml.snapshots import Snapshot
 
 #: Name of the pointer file in the models folder.
@@ -76,7 +74,7 @@ def check(config: Config, quarantine: Path | None = None) -> Checked:
     """Validate the inputs and say what is wrong and what it costs."""
     with open_inputs(config, quarantine) as inputs:
         available = Available(present=inputs.present_columns, config=config)
-        metrics = [m for m in registry().values() if not _excluded(m.name, config)]
+        metrics = [m for m in metrics_of(config).values() if not _excluded(m.name, config)]
         return Checked(
             tables=summary_rows(inputs),
             absent=inputs.absent,
@@ -115,6 +113,11 @@ def features(config: Config, as_of: Sequence[date], out: Path, on_progress: Prog
         raise OutputError(f"{out} must end in .parquet")
     rows: dict[date, int] = {}
     with open_company(config, on_progress=on_progress) as company:
+        if config.engine == "spark":
+            from csql_ml.spark_scoring import features_on_spark
+
+            rows = features_on_spark(company, as_of, out, on_progress)
+            return FeatureTable(rows, tuple(pq.read_schema(out).names))
 
         def frames() -> Iterator[pd.DataFrame]:
             for snapshot in company.snapshots(sorted(set(as_of)), on_progress):
@@ -266,99 +269,44 @@ def score(
     on_progress: Progress | None = None,
 ) -> Run:
     """The batch run: one folder of scores, explanations, leads and account records, whole or not at all."""
+    if config.engine == "spark":
+        return _score_on_spark(config, as_of, out, model, on_progress)
     with open_company(config, on_progress=on_progress) as company:
         (snapshot,) = company.snapshots([as_of], on_progress)
-        champion = trained_champion(config, model) or day_one_champion(config, company, snapshot)
-        absent = company.inputs.absent
+        champion = trained_champion(config, model) or day_one_champion(config, company, _compared(snapshot, config))
+        absent, metrics = company.inputs.absent, company.metrics
         problems = {row["table"]: row["quarantined"] for row in summary_rows(company.inputs) if row["quarantined"]}
-        metrics = company.metrics
     if on_progress is not None:
         on_progress("scoring and explaining", 0, 1)
-    inputs = input_fingerprint(snapshot, config, {"quarantined": problems, "absent": list(absent)})
-    run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
+    own = own_faces(metrics)
+    inputs = input_fingerprint(snapshot, config, {"quarantined": problems, "absent": list(absent), **own})
+    run_id = run_id_of(as_of, champion.model_version, inputs)
     scored = score_snapshot(snapshot, metrics, champion, config, run_id)
-    evidence = Evidence(
-        metrics={m.name: m for m in metrics},
-        columns=scored.points.metrics,
-        points=scored.points.points,
-        features=snapshot.features,
-        facts=snapshot.facts,
-        typical=typical_values(champion),
-        thresholds=thresholds(metrics, config, snapshot),
-        sources={m.name: source_of(m, config) for m in metrics},
-    )
-    dossier = Dossier(snapshot, scored, evidence, evidence.metrics, absent, config)
-    records = list(dossier.records())
+    sources = {m.name: source_of(m, config) for m in metrics}
+    records = list(dossier_of(snapshot, scored, metrics, sources, champion, absent, config).records())
     qualified = [r for r in records if r["status"] == QUALIFIED]
     leads = [lead_of(r, champion, run_id, config, snapshot) for r in sorted(qualified, key=lambda r: r["rank"])]
-    about = about_run(snapshot, champion, config, run_id, inputs, problems)
+    about = {**about_run(snapshot, champion, config, run_id, inputs, problems), **own}
     manifest: dict[str, Any] = {}
-
-    def write(folder: Path) -> None:
-        manifest.update(write_run(folder, scored, records, leads, about))
-
-    write_folder(out, write)
+    write_folder(out, lambda folder: manifest.update(write_run(folder, scored, records, leads, about)))
     return Run(out, manifest, scored.scores, leads)
 
 
-def input_fingerprint(snapshot: Snapshot, config: Config, noted: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a run's files are made of: what the snapshot knew, the settings, what was noted of inputs."""
-    settings = config.model_dump(mode="json", exclude={"data", "tracking", "models_folder", "snapshots", "model"})
-    return fingerprint(
-        {
-            "features": snapshot.features,
-            "facts": snapshot.facts,
-            "accounts": snapshot.accounts,
-            "contacts": snapshot.contacts,
-            "settings": settings,
-            "noted": noted,
-            "version": __version__,
-        }
-    )
+def _compared(snapshot: Snapshot, config: Config) -> Snapshot:
+    """The accounts that the champion of day one compares with; the same ones on every engine."""
+    return part_of(snapshot, reference_places(len(snapshot.features), config))
 
 
-def about_run(
-    snapshot: Snapshot, champion: Champion, config: Config, run_id: str, inputs: str, quarantined: dict[str, int]
-) -> dict[str, Any]:
-    """What the manifest says of a run besides its files."""
-    return {
-        "run_id": run_id,
-        "as_of": snapshot.as_of.isoformat(),
-        "csql_ml_version": __version__,
-        "model_version": champion.model_version,
-        "champion_kind": champion.kind,
-        "champion_threshold": champion.threshold,
-        "labels_seen": champion.trained_as_of is not None,
-        "input_fingerprint": inputs,
-        "company": config.company.name,
-        "currency": config.company.currency,
-        "accounts_without_contract": snapshot.without_contract,
-        "newest_event": snapshot.newest_event.isoformat() if snapshot.newest_event else None,
-        "quarantined_rows": quarantined,
-    }
+def _score_on_spark(config: Config, as_of: date, out: Path, model: str | None, on_progress: Progress | None) -> Run:
+    from csql_ml.spark_scoring import score_on_spark
 
-
-def write_run(
-    folder: Path, scored: Scored, records: list[dict[str, Any]], leads: list[dict[str, Any]], about: dict[str, Any]
-) -> dict[str, Any]:
-    """Write a run's files into a folder; returns the manifest."""
-    write_parquet(scored.scores, folder / "scores.parquet")
-    write_parquet(scored.explanations, folder / "explanations.parquet")
-    rows = {
-        "scores.parquet": len(scored.scores),
-        "explanations.parquet": len(scored.explanations),
-        "leads.jsonl": write_jsonl(leads, folder / "leads.jsonl"),
-        "accounts.jsonl": write_jsonl(records, folder / "accounts.jsonl"),
-    }
-    counts = scored.scores["status"].value_counts().sort_index()
-    manifest = {
-        **about,
-        "rows": rows,
-        "counts": {str(k): int(v) for k, v in counts.items()},
-        "sha256": {name: file_sha256(folder / name) for name in rows},
-    }
-    (folder / MANIFEST).write_text(json_text(manifest, indent=2) + "\n", encoding="utf-8")
-    return manifest
+    champion = trained_champion(config, model)
+    with open_company(config, on_progress=on_progress) as company:
+        manifest = score_on_spark(
+            company, as_of, out, champion, lambda drawn: day_one_champion(config, company, drawn), on_progress
+        )
+    leads = [json.loads(line) for line in (out / "leads.jsonl").read_text(encoding="utf-8").splitlines()]
+    return Run(out, manifest, pd.read_parquet(out / "scores.parquet"), leads)
 
 
 # --- explain ----------------------------------------------------------------------------------------------------------

@@ -14,12 +14,45 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from csql_ml.errors import OutputError
 
 MANIFEST = "manifest.json"
 RUN_FILES = ("scores.parquet", "explanations.parquet", "leads.jsonl", "accounts.jsonl", MANIFEST)
+#: Declared, so that a column in which everything is missing has its type all the same.
+SCORES_SCHEMA = pa.schema(
+    {
+        "account_id": pa.large_string(),
+        "as_of": pa.date32(),
+        "run_id": pa.large_string(),
+        "model_version": pa.large_string(),
+        "propensity": pa.float64(),
+        "baseline_score": pa.float64(),
+        "percentile": pa.float64(),
+        "band": pa.large_string(),
+        "rank": pa.int64(),
+        "rank_in_portfolio": pa.int64(),
+        "expected_arr": pa.float64(),
+        "status": pa.large_string(),
+        "lead_type": pa.large_string(),
+        "risk_flags": pa.large_string(),
+        "failed_gates": pa.large_string(),
+        "csm_id": pa.large_string(),
+    }
+)
+EXPLANATIONS_SCHEMA = pa.schema(
+    {
+        "account_id": pa.large_string(),
+        "metric": pa.large_string(),
+        "value": pa.float64(),
+        "previous_value": pa.float64(),
+        "points": pa.float64(),
+        "rank": pa.int32(),
+        "value_text": pa.large_string(),
+    }
+)
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
@@ -88,6 +121,64 @@ def _plain_schema(frame: pd.DataFrame) -> pa.Schema:
     numeric = {c: pd.api.types.is_numeric_dtype(frame[c].dtype) for c in frame.columns}
     types = {c: pa.float64() if numeric[c] else pa.date32() if c == "as_of" else pa.string() for c in frame.columns}
     return pa.schema(list(types.items()))
+
+
+def feature_schema(columns: Iterable[str], categories: Iterable[str]) -> pa.Schema:
+    """Types of a feature table with these feature columns, some of them texts."""
+    texts = set(categories)
+    features = {c: pa.string() if c in texts else pa.float64() for c in columns}
+    return pa.schema({"account_id": pa.string(), "as_of": pa.date32(), **features})
+
+
+class ParquetStream:
+    """One Parquet file from many small tables, with the bytes of `write_parquet` on all of them together.
+
+    Parameters
+    ----------
+    path, schema
+        Where to write, and the columns; tables may have wider or narrower types.
+    group
+        Rows per row group; memory holds no more. The default is pyarrow's own.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, group: int = 1 << 20) -> None:
+        self.rows = 0
+        self._schema, self._group = schema, group
+        self._waiting: list[pa.Table] = []
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def __enter__(self) -> ParquetStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows; a number that is not a number counts as missing."""
+        self._waiting.append(_without_nan(table.select(self._schema.names).cast(self._schema)))
+        self.rows += len(table)
+        while sum(map(len, self._waiting)) >= self._group:
+            together = pa.concat_tables(self._waiting)
+            self._put(together[: self._group])
+            self._waiting = [together[self._group :]]
+
+    def flush(self) -> None:
+        """End the row group: the rows so far are all there is, or all of one kind."""
+        together = pa.concat_tables(self._waiting) if self._waiting else self._schema.empty_table()
+        self._waiting = []
+        if len(together):
+            self._put(together)
+
+    def _put(self, table: pa.Table) -> None:
+        self._writer.write_table(table.combine_chunks(), row_group_size=self._group)
+
+
+def _without_nan(table: pa.Table) -> pa.Table:
+    for place, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            values = table.column(place)
+            table = table.set_column(place, field, pc.if_else(pc.is_nan(values), None, values))
+    return table
 
 
 def write_jsonl(records: Iterable[Mapping[str, Any]], path: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,8 @@ SCORE_COLUMNS = (
     "failed_gates",
     "csm_id",
 )
+#: What says where an account stands among all of its run.
+STANDING = ("percentile", "band", "rank", "rank_in_portfolio")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ def score_snapshot(
     Scored
         Ranks never depend on row order; see `ranked`.
     """
+    found = score_accounts(snapshot, metrics, champion, config)
+    scores = ranked(found.scores, config).assign(run_id=run_id)
+    return replace(found, scores=scores[list(SCORE_COLUMNS)])
+
+
+def score_accounts(snapshot: Snapshot, metrics: Sequence[Metric], champion: Champion, config: Config) -> Scored:
+    """Everything about an account that needs no other account of the run.
+
+    Any part of a snapshot's rows gives the same rows of the result, so that parts can be scored apart.
+
+    Returns
+    -------
+    Scored
+        Its ``scores`` lack the run id and `STANDING`.
+    """
     features = snapshot.features
     explained = points(champion, features)
     risks = risk_rules.flags(features, config)
@@ -88,7 +105,7 @@ def score_snapshot(
     barred = ineligible(snapshot.facts, config)
     found = hypotheses(features, snapshot.facts, config)
     potential = potential_arr(snapshot.facts["arr_in_force"], found, champion.arr_share)
-    scores = _numbers(snapshot, champion, explained.propensity, potential).assign(run_id=run_id)
+    scores = _numbers(snapshot, champion, explained.propensity, potential)
     over = scores["baseline_score" if champion.kind == "rules" else "propensity"] >= champion.threshold
     lead_types: list[Any] = [h.type if h else None for h in found]
     scores = scores.assign(
@@ -98,7 +115,7 @@ def score_snapshot(
         failed_gates=[",".join(gates.failed(row)) for row in range(len(features))],
     )
     return Scored(
-        scores=ranked(scores, config)[list(SCORE_COLUMNS)],
+        scores=scores[[c for c in SCORE_COLUMNS if c in scores]],
         explanations=explain(champion, features, found=explained),
         points=explained,
         sub_scores=champion.weighted_score.sub_scores(features),
@@ -176,16 +193,20 @@ def ranked(scores: pd.DataFrame, config: Config) -> pd.DataFrame:
     order = scores.assign(barred=scores["status"] == INELIGIBLE).sort_values(
         ["propensity", "baseline_score", "account_id"], ascending=[False, False, True], kind="stable"
     )
-    standing = pd.Series(np.arange(len(order)), index=order.index)
-    percentile = 1.0 - standing / len(order)
+    percentile = pd.Series(percentiles(np.arange(len(order)), len(order)), index=order.index)
     order = order.sort_values("barred", kind="stable")
     rank = pd.Series(np.arange(1, len(order) + 1), index=order.index)
     in_portfolio = order.groupby(order["csm_id"].fillna(""), sort=False).cumcount() + 1
-    band = np.select(
-        [percentile > config.scoring.high_band, percentile > config.scoring.medium_band],
-        ["high", "medium"],
-        default="low",
-    )
-    return scores.assign(
-        rank=rank, rank_in_portfolio=in_portfolio, percentile=percentile, band=pd.Series(band, index=rank.index)
-    )
+    ordered = scores.assign(rank=rank, rank_in_portfolio=in_portfolio, percentile=percentile)
+    return ordered.assign(band=bands(ordered["percentile"].to_numpy(), config))
+
+
+def percentiles(ahead: npt.NDArray[np.int64], accounts: int) -> npt.NDArray[np.float64]:
+    """(n,) share of a run's accounts that stand no higher, from how many stand ahead of each (by propensity)."""
+    return np.asarray(1.0 - ahead / accounts)
+
+
+def bands(percentile: npt.NDArray[np.float64], config: Config) -> npt.NDArray[np.str_]:
+    """(n,) ``high``, ``medium`` or ``low``."""
+    limits = config.scoring
+    return np.select([percentile > limits.high_band, percentile > limits.medium_band], ["high", "medium"], "low")

@@ -58,6 +58,23 @@ def test_who_cannot_be_a_lead_now_is_ranked_last_and_keeps_the_percentile() -> N
     assert found["percentile"].round(6).to_dict() == {"busy": 1.0, "first": 0.666667, "second": 0.333333}
 
 
+def test_a_band_belongs_to_the_percentile_also_where_somebody_is_barred() -> None:
+    frame = pd.DataFrame(
+        {
+            "account_id": [f"a{i}" for i in range(10)],
+            "propensity": [i / 10 for i in range(10)],
+            "baseline_score": 50.0,
+            "csm_id": "c1",
+            "status": ["qualified"] * 9 + ["ineligible"],
+        }
+    )
+    found = ranked(frame, Config(scoring={"high_band": 0.8, "medium_band": 0.5})).set_index("account_id")
+    assert found["percentile"]["a9"] == 1.0
+    assert found["rank"]["a9"] == 10
+    bands = {account: found["band"][account] for account in ("a9", "a8", "a7", "a5", "a4")}
+    assert bands == {"a9": "high", "a8": "high", "a7": "medium", "a5": "medium", "a4": "low"}
+
+
 def test_a_scored_snapshot_has_the_columns_of_the_output() -> None:
     scores = scored(snapshot(PORTFOLIOS)).scores
     assert tuple(scores.columns) == SCORE_COLUMNS

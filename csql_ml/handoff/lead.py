@@ -1,6 +1,7 @@
 """The lead record (CSQL) and the account record, as plain dicts: one JSON serves the CRM, the pages and the terminal.
 
-Reasons are codes and typed numbers; `csql_ml.reports` turns them into sentences of a language.
+Reasons are codes and typed numbers; `csql_ml.reports` turns them into sentences of a language. A record is made of one
+account's own rows and then `placed` among all accounts of the run, so that parts of a run can be told apart.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,7 +20,7 @@ from csql_ml.baseline import risk as risk_rules
 from csql_ml.explain.evidence import Evidence, plain
 from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
 from csql_ml.metrics.definition import Metric
-from csql_ml.scoring import NOT_YET, QUALIFIED, Scored
+from csql_ml.scoring import NOT_YET, QUALIFIED, STANDING, Scored
 from csql_ml.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -43,20 +45,27 @@ class Dossier:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Account records in the order of the snapshot."""
-        contacts = {str(a): rows for a, rows in self.snapshot.contacts.groupby("account_id", sort=True)}
-        none = self.snapshot.contacts.iloc[:0]
-        for row, account_id in enumerate(self.snapshot.features["account_id"]):
-            yield self._record(row, contacts.get(account_id, none))
+        standing = self.scored.scores[list(STANDING)].to_dict("records")
+        for record, place in zip(self.unplaced(), standing, strict=True):
+            yield placed(record, {str(k): v for k, v in place.items()})
 
-    def _record(self, row: int, contacts: pd.DataFrame) -> dict[str, Any]:
-        score = self.scored.scores.iloc[row]
-        account, facts = self.snapshot.accounts.iloc[row], self.snapshot.facts.iloc[row]
+    def unplaced(self) -> Iterator[dict[str, Any]]:
+        """Account records without their `STANDING`, which takes all accounts of the run."""
+        people: dict[str, list[dict[str, Any]]] = {}
+        for person in _lines(self.snapshot.contacts):
+            people.setdefault(str(person["account_id"]), []).append(person)
+        lines = zip(*map(_lines, (self.scored.scores, self.snapshot.accounts, self.snapshot.facts)), strict=True)
+        for row, (score, account, facts) in enumerate(lines):
+            stakeholders = _stakeholders(people.get(str(score["account_id"]), []))
+            yield self._record(row, score, account, facts) | {"stakeholders": stakeholders}
+
+    def _record(
+        self, row: int, score: Mapping[str, Any], account: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
         reasons, other = self.evidence.reasons(row)
-        identity = {name: plain(account[name]) for name in _ACCOUNT_COLUMNS}
-        numbers = ("propensity", "baseline_score", "percentile", "rank", "rank_in_portfolio", "expected_arr")
         return {
             "account_id": score["account_id"],
-            **identity,
+            **{name: plain(account[name]) for name in _ACCOUNT_COLUMNS},
             "as_of": self.snapshot.as_of.isoformat(),
             "plan": plain(facts["plan_in_force"]),
             "product": plain(facts["main_product"]),
@@ -64,9 +73,8 @@ class Dossier:
             "seats": plain(facts["licensed_seats"]),
             "tenure_days": plain(facts["tenure"]),
             "status": score["status"],
-            "band": score["band"],
             "lead_type": plain(score["lead_type"]),
-            **{name: plain(score[name]) for name in numbers},
+            **{name: plain(score[name]) for name in ("propensity", "baseline_score", "expected_arr")},
             "sub_scores": {part: plain(self.scored.sub_scores[part].iat[row]) for part in self.scored.sub_scores},
             "reference": float(self.scored.points.reference),
             "reasons": reasons,
@@ -77,7 +85,6 @@ class Dossier:
             "missing": self._missing(row) if score["status"] == NOT_YET else [],
             "hypothesis": self._hypothesis(row),
             "trigger": self._trigger(row),
-            "stakeholders": _stakeholders(contacts),
             "trend": {name: [plain(facts[f"trend.{name}.{i}"]) for i in range(TREND_LENGTH)] for name in TRENDS},
             "absent_sources": list(self.absent),
         }
@@ -153,9 +160,29 @@ def thresholds(metrics: Sequence[Metric], config: Config, snapshot: Snapshot) ->
     return {m.name: gate_rules.threshold(m, config, snapshot.as_of) for m in metrics}
 
 
-def _stakeholders(contacts: pd.DataFrame) -> list[dict[str, Any]]:
-    rank = contacts["role"].map({role: i for i, role in enumerate(_ROLES)})
-    ordered = contacts.assign(rank=rank).sort_values(["rank", "since_days_ago", "contact_id"])
+def placed(record: Mapping[str, Any], standing: Mapping[str, Any]) -> dict[str, Any]:
+    """An account record with its place among all accounts of the run: percentile, band and ranks."""
+    return {**record, **{name: plain(standing[name]) for name in STANDING}}
+
+
+def _lines(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Rows as dicts: taking a row out of a frame of many columns costs a hundred times as much."""
+    names = [str(name) for name in frame.columns]
+    for values in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _stakeholders(people: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Most important role first, then the newest; what is not known comes last."""
+
+    def place(person: Mapping[str, Any]) -> tuple[int, float, str]:
+        role, since = person["role"], plain(person["since_days_ago"])
+        return (
+            _ROLES.index(role) if role in _ROLES else len(_ROLES),
+            inf if since is None else since,
+            person["contact_id"],
+        )
+
     return [
         {
             "contact_id": person["contact_id"],
@@ -164,7 +191,7 @@ def _stakeholders(contacts: pd.DataFrame) -> list[dict[str, Any]]:
             "since_days_ago": plain(person["since_days_ago"]),
             "last_engaged_days_ago": plain(person.get("last_engaged_days_ago")),
         }
-        for person in ordered.to_dict("records")
+        for person in sorted(people, key=place)
     ]
 
 

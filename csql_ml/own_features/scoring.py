@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from csql_ml.baseline.gates import GateResults
+from csql_ml.batch_run import about_run, input_fingerprint, run_id_of, write_run
 from csql_ml.company import Progress
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, FeatureError
@@ -24,8 +25,8 @@ from csql_ml.metrics.definition import Feature, Metric
 from csql_ml.model.bundle import Champion
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.own_features.training import ASSUMED_TYPE
-from csql_ml.pipeline import Run, about_run, input_fingerprint, trained_champion, write_run
-from csql_ml.run_files import fingerprint, write_folder
+from csql_ml.pipeline import Run, trained_champion
+from csql_ml.run_files import write_folder
 from csql_ml.scoring import NOT_YET, QUALIFIED, SCORE_COLUMNS, Scored, ranked, typical_values
 from csql_ml.snapshots import Snapshot
 
@@ -69,7 +70,7 @@ def score(
         on_progress("scoring and explaining", 0, 1)
     snapshot, potential = snapshot_of(table, champion, as_of)
     inputs = input_fingerprint(snapshot, config, {"own_features": True})
-    run_id = fingerprint({"as_of": as_of.isoformat(), "model": champion.model_version, "inputs": inputs})[:16]
+    run_id = run_id_of(as_of, champion.model_version, inputs)
     scored = _scored(snapshot, potential, champion, config, run_id)
     records = list(_dossier(table, snapshot, scored, champion, config).records())
     qualified = sorted((r for r in records if r["status"] == QUALIFIED), key=lambda r: r["rank"])
