@@ -62,7 +62,7 @@ def report(
     """
     opened = open_run(run)
     texts = Texts(load(language), opened.currency)
-    site = Site(opened, texts, facts_of(opened.own_features, texts), config, {}, 0)
+    site = Site(opened, texts, facts_of(opened.own_features, texts, opened.own_metrics), config, {}, 0)
     rows = _rows(opened, site)
     sizes = Counter(row.csm_id for row in rows)
     site = replace(site, portfolio_sizes=sizes, total=len(rows))

@@ -8,7 +8,8 @@ from string import Formatter
 from typing import Any
 
 from csql_ml.metrics import registry
-from csql_ml.metrics.definition import Metric, Unit
+from csql_ml.metrics.definition import Unit
+from csql_ml.metrics.faces import Face, Spoken
 from csql_ml.reports.texts import Texts
 
 _COUNTED: tuple[Unit, ...] = ("count", "days", "months")
@@ -22,10 +23,10 @@ class Facts:
     texts
         The language.
     metrics
-        The metric registry; a metric of the run that it no longer has is called by its code name.
+        The metrics of the run by name; one that is not there (any more) is called by its code name.
     """
 
-    def __init__(self, texts: Texts, metrics: Mapping[str, Metric]) -> None:
+    def __init__(self, texts: Texts, metrics: Mapping[str, Spoken]) -> None:
         self._texts = texts
         self._metrics = metrics
 
@@ -47,7 +48,9 @@ class Facts:
     def label(self, name: str) -> str:
         """What a reader calls the metric, as the beginning of a line."""
         metric = self._metrics.get(name)
-        return capitalised(self._texts.gettext(metric.label)) if metric else name
+        if metric is None:
+            return name
+        return capitalised(metric.labels.get(self._texts.language) or self._texts.gettext(metric.label))
 
     def sentence(self, fact: Mapping[str, Any]) -> str:
         """The fact as a sentence; a missing value is named, never guessed or praised.
@@ -66,14 +69,17 @@ class Facts:
             return self._plain(name, fact)
         return capitalised(self._template(metric, value).format(**values))
 
-    def _template(self, metric: Metric, value: Any) -> str:
+    def _template(self, metric: Spoken, value: Any) -> str:
+        """The sentence in this language: the metric's own, else that of the catalogue, else the English one."""
+        if self._texts.language in metric.sentences:
+            return metric.sentences[self._texts.language]
         if metric.unit in _COUNTED and isinstance(value, int | float):
             return self._texts.template(metric.sentence, value)
         return self._texts.template(metric.sentence)
 
-    def _values(self, metric: Metric, fact: Mapping[str, Any]) -> dict[str, str] | None:
+    def _values(self, metric: Spoken, fact: Mapping[str, Any]) -> dict[str, str] | None:
         """What the template quotes, formatted; None where something quoted is missing or nothing holds."""
-        names = quoted_names(metric.sentence)
+        names = quoted_names(metric.sentences.get(self._texts.language, metric.sentence))
         known = {**(fact.get("facts") or {}), "value": fact["value"], "previous": fact.get("previous_value")}
         if any(known.get(n) is None for n in names) or ("value" not in names and not fact["value"]):
             return None
@@ -93,9 +99,15 @@ def reaches(value: Any, threshold: Any, direction: int) -> bool:
     return value >= threshold if direction >= 0 else value <= threshold
 
 
-def facts_of(own_features: bool, texts: Texts) -> Facts:
-    """Words for a run; the columns of a table of one's own are not the metrics that happen to bear their names."""
-    return Facts(texts, {} if own_features else registry())
+def facts_of(own_features: bool, texts: Texts, own_metrics: Mapping[str, Face] | None = None) -> Facts:
+    """Words for a run; the columns of a table of one's own are not the metrics that happen to bear their names.
+
+    Parameters
+    ----------
+    own_metrics
+        The company's own metrics as the run's manifest describes them.
+    """
+    return Facts(texts, {} if own_features else {**registry(), **(own_metrics or {})})
 
 
 @lru_cache(maxsize=1024)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from csql_ml.errors import OutputError
+from csql_ml.metrics.faces import Face, faces_from
 from csql_ml.run_files import MANIFEST, read_manifest
 
 ACCOUNTS = "accounts.jsonl"
@@ -25,7 +26,8 @@ class Run:
 
     ``labels_seen`` is False while there are no outcomes: the propensity is then a prior, not a measured chance.
     ``threshold`` is what qualifies: of the 0 to 100 score for rules, of the propensity for a model. ``own_features``:
-    scored on a table of one's own, which knows no metrics, gates or risks.
+    scored on a table of one's own, which knows no metrics, gates or risks. ``own_metrics``: the company's own metrics,
+    as they were when the run was made.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Run:
     labels_seen: bool
     threshold: float | None = None
     own_features: bool = False
+    own_metrics: Mapping[str, Face] = field(default_factory=dict)
 
     def accounts(self) -> Iterator[dict[str, Any]]:
         """Every eligible account of the run, in the order of the file.
@@ -76,11 +79,26 @@ def open_run(folder: Path) -> Run:
             labels_seen=bool(manifest["labels_seen"]),
             threshold=manifest.get("champion_threshold"),
             own_features=bool(manifest.get("own_features")),
+            own_metrics=own_metrics_of(manifest, str(folder / MANIFEST)),
         )
     except KeyError as error:
         raise OutputError(f"{folder / MANIFEST} has no {error}; score again") from error
     except ValueError as error:
         raise OutputError(f"{folder / MANIFEST}: as_of is not a date; score again") from error
+
+
+def own_metrics_of(manifest: Mapping[str, Any], where: str = MANIFEST) -> dict[str, Face]:
+    """The company's own metrics as the manifest of a run describes them; empty where it has none.
+
+    Raises
+    ------
+    OutputError
+        The manifest was changed by hand.
+    """
+    try:
+        return faces_from(manifest.get("own_metrics") or {})
+    except (AttributeError, ValueError) as error:
+        raise OutputError(f"{where}: own_metrics: {error}; score again") from error
 
 
 def _account(line: str, where: str) -> dict[str, Any]:

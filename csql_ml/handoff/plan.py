@@ -1,0 +1,281 @@
+"""What a push would do: every record compared with what the sink has. A dry run ends here; a push stores the plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from csql_ml.handoff.diff import Difference, differences
+from csql_ml.handoff.fields import ONLY_AT_CREATION, OPEN, WITHDRAWN, Kind, Payload
+from csql_ml.handoff.outbox import Outbox, Watermark
+from csql_ml.handoff.patience import Patience
+from csql_ml.handoff.record import Record, by_key, fingerprint, fitted
+from csql_ml.handoff.routing import Routed, Terms, is_open, route, still_in_work
+from csql_ml.handoff.row import INVALID, Row, known_remotely, new_row, refused, wanted
+from csql_ml.handoff.run_records import RunRecords
+from csql_ml.handoff.sink import Capabilities, Remote, Sink
+
+if TYPE_CHECKING:
+    from csql_ml.config import Config
+
+_T = TypeVar("_T")
+#: Actions that send something, those that do not, in the order they are shown.
+SENDING = ("create", "update", "reopen", "withdraw")
+RESTING = ("unchanged", "invalid", "waiting", "older", "drop")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to happen with one record.
+
+    Attributes
+    ----------
+    action
+        ``create``, ``update``, ``reopen`` or ``withdraw`` send something. ``unchanged``: the sink has it. ``invalid``:
+        it was refused, or will be. ``waiting``: routing holds it back. ``older``: a newer run was here before.
+        ``drop``: it never reached the sink and is not wanted any more.
+    reason
+        Why, for ``invalid`` and ``waiting``.
+    row
+        What the outbox will hold; None where it stays as it is.
+    """
+
+    kind: Kind
+    key: str
+    account_id: str
+    account_name: str | None
+    action: str
+    differences: tuple[Difference, ...] = ()
+    reason: str | None = None
+    row: Row | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All changes of a push to one sink."""
+
+    sink: str
+    run: Watermark
+    kinds: tuple[Kind, ...]
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Per kind: how many records each action holds for."""
+        found = {kind: Counter(c.action for c in self.changes if c.kind == kind) for kind in self.kinds}
+        return {kind: {a: counts[a] for a in (*SENDING, *RESTING)} for kind, counts in found.items()}
+
+    def store(self, outbox: Outbox, job: str, at: str) -> int:
+        """Put the plan into the outbox, all of it or nothing; returns the push's number in the history."""
+        with outbox.transaction():
+            outbox.remove(c.row for c in self.changes if c.action == "drop" and c.row is not None)
+            outbox.put(c.row for c in self.changes if c.action != "drop" and c.row is not None)
+            for kind in self.kinds:
+                outbox.raise_watermark(kind, self.run)
+            push_id = outbox.begin_push(job, self.run, at, self.counts())
+            refused_now = [c.row for c in self.changes if c.action == "invalid" and c.row is not None]
+            outbox.note_results(push_id, refused_now)
+        return push_id
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    record: Record
+    motion: str = ""
+
+
+class Planner:
+    """Compares a run with an outbox and a sink; reads both and changes neither."""
+
+    def __init__(
+        self,
+        run: RunRecords,
+        sink: Sink,
+        capabilities: Capabilities,
+        outbox: Outbox,
+        config: Config,
+        patience: Patience,
+    ) -> None:
+        self._run = run
+        self._sink = sink
+        self._capabilities = capabilities
+        self._outbox = outbox
+        self._config = config
+        self._patience = patience
+        self._mark = Watermark(run.as_of.isoformat(), run.run.run_id)
+
+    def plan(self, kinds: Sequence[Kind]) -> Plan:
+        """What is to be done for these kinds of records.
+
+        Raises
+        ------
+        DeliveryError
+            The sink cannot be read.
+        """
+        changes: list[Change] = []
+        notes: list[str] = []
+        for kind in kinds:
+            newest = self._outbox.watermark(kind)
+            if newest is not None and newest.as_of > self._mark.as_of:
+                notes.append(
+                    f"run {self._mark.run_id} is as of {self._mark.as_of}; a run as of {newest.as_of} was handed over "
+                    f"before: no {kind} is changed"
+                )
+                changes += self._older(kind)
+            else:
+                changes += self._leads(notes) if kind == "lead" else self._scores()
+        return Plan(self._sink.name, self._mark, tuple(kinds), tuple(changes), tuple(notes))
+
+    def _older(self, kind: Kind) -> Iterator[Change]:
+        if kind == "lead":
+            for lead in self._run.leads:
+                yield Change(kind, lead.key, lead.account_id, _name(lead.payload), "older")
+        else:
+            for record in self._run.scores:
+                yield Change(kind, record.key, record.account_id, None, "older")
+
+    def _scores(self) -> list[Change]:
+        records = by_key(self._run.scores).values()
+        return self._compared("score", [_Wanted(r) for r in records], self._outbox.rows("score"))
+
+    def _leads(self, notes: list[str]) -> list[Change]:
+        rows, config = self._outbox.rows("lead"), self._config
+        routing = config.delivery.routing
+        terms = Terms(
+            routing,
+            routing.open_leads_per_portfolio or config.scoring.capacity_per_portfolio,
+            config.eligibility.cooldown_days,
+            config.handoff.sla_days,
+        )
+        in_run = {(lead.account_id, lead.motion) for lead in self._run.leads}
+        vanished = [r for r in rows.values() if is_open(r) and (r.account_id, r.motion) not in in_run]
+        new = {lead.account_id for lead in self._run.leads} if routing.territories else set()
+        accounts = self._run.accounts(new | {r.account_id for r in vanished})
+        routed = route(self._run.leads, rows, accounts, terms, self._run.as_of)
+        handed = [r for r in routed if r.waits_for is None]
+        if unowned := sum(r.owner is None for r in handed):
+            notes.append(f"{unowned} leads have no account executive: name some under delivery.routing")
+        in_work = {r.key for r in still_in_work(vanished, accounts)}
+        gone = [r for r in vanished if r.key not in in_work]
+        withdrawn = [_Wanted(self._withdrawn(r), r.motion) for r in gone if _reached(r)]
+        return [
+            *self._compared("lead", [*map(self._lead, handed), *withdrawn], rows),
+            *(self._waiting(r) for r in routed if r.waits_for is not None),
+            *(Change("lead", r.key, r.account_id, _name(r.wanted), "drop", row=r) for r in gone if not _reached(r)),
+        ]
+
+    def _lead(self, routed: Routed) -> _Wanted:
+        own = {
+            "lead_key": routed.key,
+            "owner": routed.owner,
+            "opened_on": routed.opened_on,
+            "answer_due": routed.answer_due,
+        }
+        lead = routed.lead
+        record = Record("lead", routed.key, lead.account_id, self._mark.as_of, {**lead.payload, **own})
+        return _Wanted(record, lead.motion)
+
+    def _withdrawn(self, row: Row) -> Record:
+        own = {"status": WITHDRAWN, "as_of": self._mark.as_of, "run_id": self._mark.run_id}
+        return Record("lead", row.key, row.account_id, self._mark.as_of, {**row.wanted, **own})
+
+    def _waiting(self, routed: Routed) -> Change:
+        lead = routed.lead
+        return Change("lead", routed.key, lead.account_id, _name(lead.payload), "waiting", reason=routed.waits_for)
+
+    def _compared(self, kind: Kind, found: Sequence[_Wanted], rows: Mapping[str, Row]) -> list[Change]:
+        """One change per record that is wanted, in their order."""
+        fields = self._capabilities.fields[kind]
+        limits = self._capabilities.field_limits.get(kind, {})
+        cut = [fitted(w.record, fields, limits) for w in found]
+        problems = {f.record.key: f.problem for f in cut if f.problem}
+        remotes = self._remotes(kind, [f.record.key for f in cut if f.record.key not in problems], rows)
+        changes = []
+        for want, fit in zip(found, cut, strict=True):
+            row, remote = rows.get(fit.record.key), remotes.get(fit.record.key)
+            changes.append(self._change(fit.record, want, row, remote, problems.get(fit.record.key)))
+        return self._checked(kind, changes)
+
+    def _remotes(self, kind: Kind, keys: Iterable[str], rows: Mapping[str, Row]) -> dict[str, Remote]:
+        """What the sink has under keys it never acknowledged to this outbox: the outbox may be new, or restored."""
+        unknown = [k for k in keys if k not in rows or not _reached(rows[k])]
+        found: dict[str, Remote] = {}
+        for part in _parts(unknown, self._capabilities.batch_size):
+            found.update(self._patience.ask(f"looking up {kind}s", partial(self._sink.lookup, kind, part)))
+        return found
+
+    def _change(
+        self, record: Record, want: _Wanted, row: Row | None, remote: Remote | None, problem: str | None
+    ) -> Change:
+        before: Payload | None = None if row is None else row.acknowledged
+        if remote is not None:
+            before = {n: remote.fields.get(n) for n in record.payload}
+            kept = {n: before[n] for n in ONLY_AT_CREATION if before.get(n) is not None}
+            record = replace(record, payload={**record.payload, **kept})
+        name = _name(want.record.payload)
+        if remote is not None and str(remote.fields.get("as_of") or "") > record.as_of:
+            return Change(record.kind, record.key, record.account_id, name, "older")
+        found = differences(record.kind, before, record.payload)
+        action = _action(before, record.payload) if found else "unchanged"
+        after = self._row(record, action, want.motion, row, remote)
+        reason = problem or (after.error if after.dead_because == INVALID else None)
+        if reason is not None:
+            dead = refused(after, reason) if after.sent_hash is None else after
+            return Change(record.kind, record.key, record.account_id, name, "invalid", found, reason, dead)
+        return Change(record.kind, record.key, record.account_id, name, action, found, row=_if_new(row, after))
+
+    def _row(self, record: Record, action: str, motion: str, row: Row | None, remote: Remote | None) -> Row:
+        base = row if row is not None else new_row(record, action, self._mark.run_id, motion)
+        if remote is not None:
+            known = {n: v for n, v in remote.fields.items() if n in record.payload}
+            base = known_remotely(base, remote.remote_id, known, fingerprint(record.kind, known))
+        return wanted(base, record, action, self._mark.run_id)
+
+    def _checked(self, kind: Kind, changes: list[Change]) -> list[Change]:
+        """Ask the sink which records it would refuse."""
+        sending = [c.row.record() for c in changes if c.action in SENDING and c.row is not None]
+        reasons: dict[str, str] = {}
+        for part in _parts(sending, self._capabilities.batch_size):
+            reasons.update(self._patience.ask(f"checking {kind}s", partial(self._sink.check, kind, part)))
+        return [_refused(c, reasons[c.key]) if c.action in SENDING and c.key in reasons else c for c in changes]
+
+
+def _action(before: Payload | None, after: Payload) -> str:
+    if before is None:
+        return "create"
+    was, will_be = before.get("status"), after.get("status")
+    if WITHDRAWN in (was, will_be) and was != will_be:
+        return "reopen" if will_be == OPEN else "withdraw"
+    return "update"
+
+
+def _refused(change: Change, reason: str) -> Change:
+    row = change.row
+    if row is None or row.sent_hash is not None:
+        return change
+    return replace(change, action="invalid", reason=reason, row=refused(row, reason))
+
+
+def _if_new(row: Row | None, after: Row) -> Row | None:
+    """The row to store; None where only the run it was last seen in would change."""
+    if row is None or row.state != "acknowledged" or after.state != "acknowledged":
+        return after
+    return None
+
+
+def _reached(row: Row) -> bool:
+    """Whether anything of the row is, or may be, at the sink."""
+    return row.acknowledged_hash is not None or row.sent_hash is not None
+
+
+def _name(payload: Payload) -> str | None:
+    name = payload.get("account_name")
+    return None if name is None else str(name)
+
+
+def _parts(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

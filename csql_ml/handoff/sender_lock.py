@@ -1,0 +1,49 @@
+"""One sender at a time per sink and outbox; whoever comes second is told who is at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from csql_ml.errors import DeliveryError
+from csql_ml.run_files import json_text
+
+
+@contextmanager
+def only_sender(outbox: Path, sink: str, begun_at: str) -> Iterator[None]:
+    """Hold the right to send to a sink. It ends with the process, however that ends.
+
+    Raises
+    ------
+    DeliveryError
+        Somebody else holds it; the message says who.
+    """
+    outbox.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(outbox.with_name(f"{outbox.name}.{sink}.lock"))
+    holder = outbox.with_name(f"{outbox.name}.{sink}.holder")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise DeliveryError(
+            f"another push to {sink} is at work on {outbox} ({_who(holder)}); wait for its end, or end that process"
+        ) from None
+    try:
+        holder.write_text(json_text({"pid": os.getpid(), "host": socket.gethostname(), "since": begun_at}) + "\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(holder: Path) -> str:
+    try:
+        found = json.loads(holder.read_text())
+        return f"process {found['pid']} on {found['host']}, since {found['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it has not said who it is yet"

@@ -1,0 +1,169 @@
+"""What ``csql push`` prints: text for people and the data behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from csql_ml.handoff.plan import RESTING, SENDING
+from csql_ml.handoff.push import Pushed
+from csql_ml.handoff.push_data import push_data
+from csql_ml.printing import Printed
+
+#: Changes shown in full in the terminal; the page and the JSON have them all.
+MOST_SHOWN = 10
+_COLOURS = {"create": "green", "update": "blue", "reopen": "blue", "withdraw": "yellow", "invalid": "red"}
+_ALWAYS = ("create", "update", "unchanged", "invalid")
+#: A longer text is shown by its beginning; the page and the JSON have it whole.
+_LONGEST = 160
+
+
+def pushed(result: Pushed) -> Printed:
+    """Result of ``csql push``, of its dry run and of ``--replay``."""
+    data = push_data(result)
+    text: list[Any] = [*_planned(data), *_findings(data)]
+    if result.dry:
+        text += [*_changes(data["changes"]), "dry run: nothing was written"]
+    else:
+        text += [*_delivered(data), *_dead(data)]
+    return Printed(text, data)
+
+
+def history(pushes: Sequence[Mapping[str, Any]]) -> Printed:
+    """Result of ``csql push --history``."""
+    if not pushes:
+        return Printed(["nothing was pushed yet"], {"pushes": []})
+    rows = [
+        (
+            p["push_id"],
+            p["begun_at"],
+            p["sink"],
+            p["job"],
+            p["run_id"] or "-",
+            p["as_of"] or "-",
+            "interrupted" if p["seconds"] is None else f"{p['seconds']:.1f} s",
+            ", ".join(f"{n:,} {what}" for what, n in p["counts"].items()) or "nothing sent",
+        )
+        for p in pushes
+    ]
+    columns = ("push", "begun (UTC)", "sink", "job", "run", "as of", "took", "result")
+    text: list[Any] = [_table("Pushes, newest first", columns, rows)]
+    if "results" in pushes[0]:
+        results = [
+            (
+                r["kind"],
+                r["key"],
+                r["account_id"],
+                r["action"],
+                r["result"],
+                r["attempts"],
+                r["remote_id"] or "-",
+                r["error"] or "",
+            )
+            for r in pushes[0]["results"]
+        ]
+        names = ("kind", "key", "account", "action", "result", "attempts", "remote id", "error")
+        text += ["", _table(f"Results of push {pushes[0]['push_id']}", names, results)]
+    return Printed(text, {"pushes": [dict(p) for p in pushes]})
+
+
+def _planned(data: Mapping[str, Any]) -> list[Any]:
+    planned = {k: c for k, c in data["planned"].items() if set(c) & {*SENDING, *RESTING}}
+    if not planned:
+        return []
+    actions = [a for a in (*SENDING, *RESTING) if a in _ALWAYS or any(c[a] for c in planned.values())]
+    rows = [(kind, *(f"{counts[a]:,}" for a in actions)) for kind, counts in planned.items()]
+    title = (
+        f"{'Dry run' if data['dry_run'] else 'Push'} of run {data['run_id']} (as of {data['as_of']}) to {data['sink']}"
+    )
+    return [_table(title, ("", *actions), rows, right=len(actions)), ""]
+
+
+def _findings(data: Mapping[str, Any]) -> list[str]:
+    words = {"refuse": "[bold red]a push would be refused:[/]", "warn": "[bold]note:[/]"}
+    found = [f"{words[f['level']]} {escape(f['message'])} {escape('[' + f['name'] + ']')}" for f in data["findings"]]
+    notes = [f"[bold]note:[/] {escape(note)}" for note in data["notes"]]
+    return [*found, *notes, *([""] if found or notes else [])]
+
+
+def _changes(changes: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The first changes field by field, most telling first: what is sent before what is not."""
+    order = ("update", "reopen", "withdraw", "invalid", "waiting", "create", "drop")
+    shown = sorted(changes, key=lambda c: order.index(c["action"]))[:MOST_SHOWN]
+    text: list[Any] = []
+    for change in shown:
+        colour = _COLOURS.get(change["action"], "white")
+        name = change["account_name"] or change["account_id"]
+        reason = f" ({escape(change['reason'])})" if change["reason"] else ""
+        text.append(
+            f"[bold {colour}]{change['action']}[/] {escape(str(name))} [dim]{escape(change['account_id'])}[/]{reason}"
+        )
+        if change["action"] not in ("create", "waiting", "drop"):
+            text += [_difference(d) for d in change["differences"]]
+    if len(changes) > len(shown):
+        text.append(f"... and {len(changes) - len(shown):,} more; --html FILE and --json have them all")
+    return [*text, ""] if text else []
+
+
+def _difference(difference: Mapping[str, Any]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for width in (22, None, 2, None):
+        table.add_column(width=width, overflow="fold")
+    before, after = map(_short, _unlike(difference["before"], difference["after"]))
+    table.add_row(f"  {difference['field']}", f"[red]{escape(before)}[/]", "→", f"[green]{escape(after)}[/]")
+    return table
+
+
+def _unlike(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of texts of several lines only the lines that differ."""
+    if not isinstance(before, str) or not isinstance(after, str) or "\n" not in before + after:
+        return before, after
+    old, new = before.splitlines(), after.splitlines()
+    kept = set(old) & set(new)
+    gone, come = ("\n".join(line for line in lines if line not in kept) for lines in (old, new))
+    # Where only the order of lines is another one, all of them are shown.
+    return (gone, come) if gone or come else (before, after)
+
+
+def _short(value: Any) -> str:
+    text = "-" if value is None or value == "" else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _delivered(data: Mapping[str, Any]) -> list[str]:
+    sent = {what: n for what, n in data["counts"].items() if what != "dead"}
+    done = ", ".join(f"{what}: {n:,}" for what, n in sent.items()) or "nothing was sent"
+    swept = [
+        f"{escape(s['key'])} was there {len(s['withdrawn']) + 1} times; kept {escape(s['kept'])}, withdrew the others"
+        for s in data["swept"]
+    ]
+    waiting = [
+        f"[bold]{data['unfinished']:,} rows wait[/] because {data['sink']} asked for time; push again later"
+    ] * bool(data["unfinished"])
+    return [f"{done} ({data['seconds']:.1f} s)", *swept, *waiting]
+
+
+def _dead(data: Mapping[str, Any]) -> list[Any]:
+    dead = data["dead"]
+    if not dead:
+        return []
+    rows = [(d["kind"], d["key"], d["account_id"], d["because"], d["error"]) for d in dead[:MOST_SHOWN]]
+    rest = [f"... and {len(dead) - MOST_SHOWN:,} more; --json has them all"] * (len(dead) > MOST_SHOWN)
+    return [
+        "",
+        _table(f"{len(dead):,} dead", ("kind", "key", "account", "because", "error"), rows),
+        *rest,
+        f"[bold]{len(dead):,} rows are dead[/]; mend the cause, then: csql push --replay KEY, or --replay all",
+    ]
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: int = 0) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i >= len(columns) - right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    return table

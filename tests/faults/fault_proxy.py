@@ -1,0 +1,128 @@
+"""An HTTP proxy between a sender and a CRM that does what networks do, in an order that a seed decides.
+
+Of the requests it drops 10 %, answers 503 to 5 %, loses the answers of 10 % and delivers 10 % late: the sender's
+connection ends at once, the CRM gets the request a moment later.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+FAULTS = (("dropped", 0.10), ("unavailable", 0.05), ("answer lost", 0.10), ("late", 0.10))
+
+
+class FaultProxy:
+    """Forward everything to ``host:port``, as well as faults allow.
+
+    Parameters
+    ----------
+    only
+        Begins of paths that have faults; others are forwarded faithfully.
+    late
+        Seconds by which a request is late, at most.
+    """
+
+    def __init__(self, host: str, port: int, seed: int, *, only: tuple[str, ...] = ("/",), late: float = 0.2) -> None:
+        self._upstream = (host, port)
+        self._only = only
+        self._late = late
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._under_way: list[threading.Timer] = []
+        self.fates: Counter[str] = Counter()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> FaultProxy:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def finish(self) -> None:
+        """Wait until every late request has arrived."""
+        while self._under_way:
+            self._under_way.pop().join()
+
+    def fate(self, path: str) -> tuple[str, float]:
+        """What becomes of the next request, and by how much it is late if it is."""
+        with self._lock:
+            draw, late = self._random.random(), self._random.uniform(0.2, 1.0) * self._late
+            found = "fine"
+            if path.startswith(self._only):
+                for name, share in FAULTS:
+                    if draw < share:
+                        found = name
+                        break
+                    draw -= share
+            self.fates[found] += 1
+        return found, late
+
+    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, list[Any], bytes]:
+        connection = http.client.HTTPConnection(*self._upstream, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
+
+    def deliver_late(self, after: float, *request: Any) -> None:
+        timer = threading.Timer(after, self.forward, request)
+        timer.daemon = True
+        self._under_way.append(timer)
+        timer.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
+                request = (self.command, self.path, headers, body)
+                fate, late = proxy.fate(self.path)
+                self.close_connection = True
+                if fate == "late":
+                    proxy.deliver_late(late, *request)
+                if fate in ("late", "dropped"):
+                    return
+                if fate == "unavailable":
+                    self._answer(503, [("Retry-After", "0")], b"")
+                    return
+                status, found, content = proxy.forward(*request)
+                if fate != "answer lost":
+                    self._answer(status, found, content)
+
+            def _answer(self, status: int, headers: list[Any], content: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers:
+                    if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815 - names of http.server
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                pass
+
+        return Handler

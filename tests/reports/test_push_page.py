@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from datetime import date
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+from csql_ml.handoff.fields import FIELDS
+from csql_ml.reports.catalogue import load
+from csql_ml.reports.lead_texts import FIELD
+from csql_ml.reports.push_page import MOST_SHOWN, page, render
+from csql_ml.reports.run_folder import Run
+from csql_ml.reports.texts import Texts
+
+TEXTS = Texts(load("en"), "EUR")
+HOSTILE = "<script>alert(1)</script>\x00"
+
+
+def run() -> Run:
+    return Run(Path(), "run-1", date(2026, 7, 1), "model-1", "stack", "Example & Co", "EUR", labels_seen=True)
+
+
+def change(action: str = "update", account: str = "A1", **values: Any) -> dict[str, Any]:
+    found = {"kind": "lead", "key": "k", "account_id": account, "account_name": "Northwind", "action": action}
+    return {**found, "reason": None, "differences": [], **values}
+
+
+def data(*changes: dict[str, Any], **values: Any) -> dict[str, Any]:
+    counts = {
+        a: sum(c["action"] == a for c in changes) for a in ("create", "update", "waiting", "unchanged", "invalid")
+    }
+    found = {"sink": "tryton", "planned": {"lead": counts}, "notes": [], "findings": [], "changes": list(changes)}
+    return {**found, **values}
+
+
+def difference(field: str, before: Any, after: Any) -> dict[str, Any]:
+    return {"field": field, "before": before, "after": after}
+
+
+def test_lines_that_stay_are_told_from_those_that_change() -> None:
+    one = change(differences=[difference("proof_of_value", "a\nb", "a\nc"), difference("propensity", 0.4123, 0.7)])
+    (section,) = page(data(one), run(), TEXTS)["kinds"][0]["sections"]
+    proof, propensity = section["changes"][0]["fields"]
+    assert proof["before"] == [("a", True), ("b", False)]
+    assert proof["after"] == [("a", True), ("c", False)]
+    assert (propensity["before"], propensity["after"]) == ([("41.2%", False)], [("70.0%", False)])
+    html = render(data(one), run(), TEXTS).decode()
+    assert "<del><bdi>b</bdi></del>" in html
+    assert "<ins><bdi>c</bdi></ins>" in html
+    assert "<p><bdi>a</bdi></p>" in html
+
+
+def test_the_page_needs_no_other_file_and_runs_nothing() -> None:
+    hostile = change(account_name=HOSTILE, reason=HOSTILE, differences=[difference("title", HOSTILE, HOSTILE * 2)])
+    html = render(data(hostile, notes=[HOSTILE]), run(), TEXTS).decode()
+    assert "<script" not in html
+    assert "\x00" not in html
+    assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "#main", "#index.html"]
+    assert "script-src 'none'" in unescape(html)
+
+
+def test_values_are_written_as_people_write_them_and_missing_ones_are_marked() -> None:
+    fields = [("answer_due", None, "2026-07-06"), ("expected_arr", 4123.45, None), ("status", "open", "withdrawn")]
+    one = change(differences=[difference(*f) for f in fields])
+    found = page(data(one), run(), TEXTS)["kinds"][0]["sections"][0]["changes"][0]["fields"]
+    assert [(f["label"], f["before"], f["after"]) for f in found] == [
+        ("Answer due", [], [("Jul 6, 2026", False)]),
+        ("Expected ARR", [("€4,123", False)], []),
+        ("Status", [("Open", False)], [("Withdrawn", False)]),
+    ]
+
+
+def test_many_changes_are_shown_in_part_and_it_says_so() -> None:
+    many = [change("create", f"A{n}") for n in range(MOST_SHOWN + 2)]
+    (section,) = page(data(*many), run(), TEXTS)["kinds"][0]["sections"]
+    assert (section["count"], len(section["changes"]), section["more"]) == (
+        "502",
+        MOST_SHOWN,
+        "2 more stand in the JSON",
+    )
+
+
+def test_refusals_waiting_leads_and_an_empty_push_are_said_in_words() -> None:
+    finding = {"name": "lead_source", "level": "refuse", "message": "the lead source CSQL does not exist"}
+    html = render(data(findings=[finding]), run(), TEXTS).decode()
+    assert "The push would be refused." in html
+    assert "Nothing would be sent." in html
+    waits = page(data(change("waiting", reason="capacity")), run(), TEXTS)["kinds"][0]["sections"][0]["changes"][0]
+    assert waits["reason"] == "The portfolio has as many open leads as it can work."
+
+
+def test_every_field_has_a_word() -> None:
+    assert {f.name for kind in FIELDS.values() for f in kind} == set(FIELD)
+
+
+def test_the_same_data_give_the_same_bytes_and_every_text_goes_through_the_catalogue() -> None:
+    one = data(change(account_name="", account_id="1", differences=[difference("propensity", 0.1, 0.2)]), sink="2")
+    assert render(one, run(), TEXTS) == render(one, run(), TEXTS)
+    html = render(one, run(), Texts(load("qps"), "EUR")).decode().split("<body>")[1]
+    shown = re.sub(r"<[^>]+>", "\n", re.sub("⟦.*?⟧", "", html, flags=re.DOTALL)).replace("\n", " ")
+    plain = set(re.findall(r"[A-Za-z]{3,}", shown)) - {"CSQL", "Example", "amp", "run", "model"}
+    assert plain == set()
