@@ -96,6 +96,7 @@ def simulate(
     *,
     accounts: int = 2000,
     events: int | None = None,
+    users: int | None = None,
     quarters: int = 8,
     seed: int = 7,
     on_progress: Callable[[str, float], None] | None = None,
@@ -111,6 +112,9 @@ def simulate(
     events
         Product events in all, met within 5 % (default: 250 per account and quarter). Below 200 per account and quarter
         customers have fewer seats; at least 75.
+    users
+        People with a login in all, met within 5 % (default: what comes of ordinary seat counts, about 25 per account);
+        about 4 per account at least, and at most one per event and month.
     quarters
         Calendar quarters, the last of which ends before 2026-10-01; 3 to 40.
     seed
@@ -135,11 +139,16 @@ def simulate(
         events = EVENTS_PER_ACCOUNT_AND_QUARTER * accounts * quarters
     check_free(out)
     tell = on_progress or _say_nothing
-    history = unfold(accounts, events, quarters, seed, lambda what, share: tell(what, 0.3 * share))
+    history = unfold(accounts, events, quarters, seed, lambda what, share: tell(what, 0.3 * share), users)
     arguments = {"accounts": accounts, "events": events, "quarters": quarters, "seed": seed}
+    arguments |= {} if users is None else {"users": users}
     with appearing(out, arguments) as draft:
         rows = _write_all(draft, history, seed, tell)
     tell("done", 1.0)
+    return _summary(out, rows, history)
+
+
+def _summary(out: Path, rows: dict[str, int], history: History) -> Summary:
     truth, label = history.outcomes()
     return Summary(
         out=out,

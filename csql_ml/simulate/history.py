@@ -19,6 +19,7 @@ from csql_ml.simulate.timeline import NEVER, Flags, Floats, Timeline
 #: Events per account and quarter below which customers get smaller, and below which there is no company.
 ORDINARY_EVENTS, FEWEST_EVENTS = 200, 75
 _CLOSE_ENOUGH, _ATTEMPTS = 0.01, 8
+_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,20 @@ class History:
         return np.concatenate(truth), np.concatenate(label)
 
 
-def unfold(accounts: int, events: int, quarters: int, seed: int, on_progress: Callable[[str, float], None]) -> History:
+def unfold(
+    accounts: int,
+    events: int,
+    quarters: int,
+    seed: int,
+    on_progress: Callable[[str, float], None],
+    users: int | None = None,
+) -> History:
     """Simulate everything but the rows.
 
     Raises
     ------
     UsageError
-        So few events that not every customer could be active.
+        So few events that not every customer, or not every user, could be active; users that accounts cannot have.
     """
     least = accounts * quarters * FEWEST_EVENTS
     if events < least:
@@ -82,9 +90,36 @@ def unfold(accounts: int, events: int, quarters: int, seed: int, on_progress: Ca
         )
     timeline = Timeline.of(quarters)
     size = min(1.0, events / (accounts * quarters * ORDINARY_EVENTS))
+    if users is not None:
+        _check_users(users, accounts, events, timeline)
+        size = _fitting_size(accounts, timeline, users, seed)
     company = found(accounts, timeline, seed, size)
     scale = _fitting_scale(company, timeline, events, seed)
     return _run(company, timeline, seed, scale, on_progress)
+
+
+def _check_users(users: int, accounts: int, events: int, timeline: Timeline) -> None:
+    most = events // (3 * timeline.quarters)
+    if not accounts <= users <= most:
+        raise UsageError(
+            f"--users {users} does not fit {accounts} accounts and {events} events over {timeline.quarters} quarters; "
+            f"expected {accounts} (one per account) to {most} (an event per user and month)"
+        )
+
+
+def _fitting_size(accounts: int, timeline: Timeline, users: int, seed: int) -> float:
+    """Factor on seat counts that gives the wanted number of people; growth and leavers add to seats, hence a search."""
+    size, best, nearest = 1.0, 1.0, 0
+    for _ in range(_ATTEMPTS):
+        people = int(_run(found(accounts, timeline, seed, size), timeline, seed, 8.0).last.joined.sum())
+        if abs(people - users) < abs(nearest - users):
+            best, nearest = size, people
+        if abs(nearest / users - 1.0) <= _CLOSE_ENOUGH:
+            break
+        size *= users / max(people, 1)
+    if abs(nearest / users - 1.0) > _TOLERANCE:
+        raise UsageError(f"--users {users} cannot be met with {accounts} accounts; the nearest found is {nearest}")
+    return best
 
 
 def _fitting_scale(company: Company, timeline: Timeline, events: int, seed: int) -> float:

@@ -100,6 +100,9 @@ def test_progress_rises_from_start_to_end(tmp_path: Path) -> None:
         ({"seed": -1}, "--seed -1 is out of bounds"),
         ({"events": 100}, "--events 100 is too few for 25 accounts over 3 quarters; expected at least 5625"),
         ({"events": 0}, "--events 0 is too few"),
+        ({"users": 24}, "--users 24 does not fit 25 accounts"),
+        ({"users": 25}, "--users 25 cannot be met with 25 accounts"),
+        ({"users": 10**6}, "expected 25 .* to 2083 "),
     ],
 )
 def test_wrong_arguments_are_refused_and_nothing_is_written(
@@ -108,6 +111,13 @@ def test_wrong_arguments_are_refused_and_nothing_is_written(
     with pytest.raises(UsageError, match=message):
         simulate(tmp_path / "out", **{**SMALL, **wrong})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("users", [1_500, 20_000])
+def test_as_many_users_as_asked_for_and_still_as_many_events(users: int) -> None:
+    history = unfold(200, 800_000, 4, 7, lambda what, share: None, users=users)
+    assert int(history.last.joined.sum()) == pytest.approx(users, rel=0.05)
+    assert sum(int(month.counts.sum()) for month in history.months) == pytest.approx(800_000, rel=0.05)
 
 
 def test_an_earlier_simulation_is_replaced_whole(tmp_path: Path) -> None:
