@@ -13,6 +13,7 @@ NotMatureError      1          outcomes are not complete yet; the message says f
 TrainingError       1          there is nothing a model could be trained or judged on
 BundleError         1          a model bundle is damaged, foreign or of another version
 OutputError         1          an output folder cannot be written or holds something else
+DeliveryError       1          nothing can be handed over: the sink refuses, or another push is sending
 MissingExtraError   2          an optional dependency is not installed
 ==================  =========  ==========================================================
 
@@ -65,6 +66,10 @@ class BundleError(CsqlError):
 
 class OutputError(CsqlError):
     """An output folder cannot be written, or holds something else."""
+
+
+class DeliveryError(CsqlError):
+    """Nothing can be handed over: the sink refuses, or another push is sending."""
 
 
 class MissingExtraError(UsageError):

@@ -12,6 +12,7 @@ from csql_ml.reports import wording
 from csql_ml.reports.catalogue import load
 from csql_ml.reports.evidence_text import Facts, facts_of
 from csql_ml.reports.rounding import largest_remainder
+from csql_ml.reports.run_folder import own_metrics_of
 from csql_ml.reports.texts import Texts
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def account_text(record: Mapping[str, Any], manifest: Mapping[str, Any], config: Config) -> list[Any]:
     """Lines and tables that explain one account."""
     texts = Texts(load(config.company.language), manifest["currency"])
-    facts = facts_of(bool(manifest.get("own_features")), texts)
+    facts = facts_of(bool(manifest.get("own_features")), texts, own_metrics_of(manifest))
     status = texts.gettext(wording.STATUS[record["status"]])
     head = f"[bold]{escape(record['name'] or record['account_id'])}[/bold]  {escape(record['account_id'])}  {status}"
     return [head, _headline(record, texts), "", _sum(record, texts, facts), "", *_checks(record, texts, facts)]

@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from csql_ml.config import Config
-from csql_ml.metrics import registry
+from csql_ml.metrics import metrics_of
 from csql_ml.model.figures import BINS, FIGURES, LOSSES, Estimate, Figures
 from csql_ml.model.training import Trained
 from csql_ml.model.training_data import STATES, TrainingData
@@ -60,7 +60,7 @@ def contents(trained: Trained, config: Config, data: TrainingData) -> dict[str, 
         "min_wins": config.handoff.min_wins_for_arr,
         "fingerprint": data.fingerprint(),
         "maturity": _maturity(trained),
-        "features": _features(data),
+        "features": _features(data, config),
         "terms": [
             [f"`{t.feature}`", t.part, f"{t.zero_at:g}", f"{t.full_at:g}", f"{t.weight:g}"]
             for t in trained.champion.terms
@@ -177,8 +177,8 @@ def _maturity(trained: Trained) -> dict[str, str] | None:
     return {"whose": "champion" if stack is trained.champion else "challenger", "text": str(found)} if found else None
 
 
-def _features(data: TrainingData) -> Rows:
-    known = registry()
+def _features(data: TrainingData, config: Config) -> Rows:
+    known = metrics_of(config)
     return [
         [
             f"`{f.name}`",
