@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
 from csql_ml import activity
 from csql_ml.config import Config
 from csql_ml.contract.report import Inputs
+from csql_ml.contract.tables import TABLES
 from csql_ml.contract.validate import validate
 from csql_ml.errors import ContractError
 from csql_ml.labels import LabelBook, Spine
-from csql_ml.metrics import registry
+from csql_ml.metrics import metrics_of
 from csql_ml.metrics.definition import Feature, Metric, ScoreTerm, features_of
 from csql_ml.metrics.settings import check_names, score_terms
 from csql_ml.quarters import horizon_end, quarter_starts
 from csql_ml.snapshots import Snapshot, SnapshotBuilder
-from csql_ml.sources import open_warehouse
+from csql_ml.sources import Warehouse, open_warehouse
+
+if TYPE_CHECKING:
+    from csql_ml.source_duckdb import DuckDBWarehouse
 
 #: ``on_progress(step, done, of)``.
 Progress = Callable[[str, int, int], None]
@@ -111,19 +116,50 @@ class Company:
 @contextmanager
 def open_inputs(config: Config, quarantine: Path | None = None) -> Iterator[Inputs]:
     """Open and validate a company's tables; bad rows go to ``quarantine`` if given."""
-    check_names(config, registry())
+    check_names(config, metrics_of(config))
     with open_warehouse(config) as warehouse:
         yield validate(warehouse, config, quarantine)
 
 
 @contextmanager
-def open_company(
-    config: Config, quarantine: Path | None = None, on_progress: Progress | None = None
-) -> Iterator[Company]:
-    """Open, validate and roll up; stops with a `ContractError` where a required table or column is broken."""
+def open_company(config: Config, on_progress: Progress | None = None) -> Iterator[Company]:
+    """Open and validate a company and bring its rollup up to date: of the events only what changed is read.
+
+    Raises
+    ------
+    ContractError
+        A required table or column is broken.
+    OutputError
+        The activity folder cannot be written, or another run is using it.
+    """
     say = on_progress or (lambda step, done, of: None)
+    check_names(config, metrics_of(config))
     say("reading and checking the inputs", 0, 2)
-    with open_inputs(config, quarantine) as inputs:
+    with open_warehouse(config) as warehouse:
+        if config.engine != "duckdb":
+            yield _rolled_up_at_once(warehouse, config, say)
+            return
+        inputs = validate(warehouse, config, leave_out=("events",))
         inputs.stop_if_broken()
         say("rolling events up to days", 1, 2)
-        yield Company(config, inputs, SnapshotBuilder(inputs, activity.build(inputs, config), config))
+        with activity.open_store(cast("DuckDBWarehouse", warehouse), config, inputs.tables) as opened:
+            inputs = _with_events(inputs, opened)
+            inputs.stop_if_broken()
+            yield Company(config, inputs, SnapshotBuilder(inputs, opened.table, config))
+
+
+def _rolled_up_at_once(warehouse: Warehouse, config: Config, say: Progress) -> Company:
+    """The company on an engine that keeps no rollup."""
+    inputs = validate(warehouse, config)
+    inputs.stop_if_broken()
+    say("rolling events up to days", 1, 2)
+    rollup = warehouse.materialise("csql_activity", activity.rollup(inputs.tables["events"], config), large=True)
+    return Company(config, inputs, SnapshotBuilder(inputs, rollup, config))
+
+
+def _with_events(inputs: Inputs, opened: activity.Activity) -> Inputs:
+    """The inputs with what the rollup knows of the events."""
+    places = {name: i for i, name in enumerate(TABLES)}
+    reports = sorted((*inputs.reports, opened.report), key=lambda report: places[report.name])
+    present = {**inputs.present_columns, "events": opened.columns}
+    return replace(inputs, reports=tuple(reports), present_columns=present)

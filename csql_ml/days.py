@@ -12,7 +12,7 @@ from csql_ml.contract.tables import TABLES
 
 @ibis.udf.scalar.builtin(name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp"))  # type: ignore[untyped-decorator]
 def _to_zone(zone: str, instant: Any) -> Any:
-    """Local wall clock of an instant; DuckDB and Postgres both have it under this name."""
+    """Local wall clock of an instant; DuckDB and PostgreSQL have it under this name, `csql_ml.spark_backend` too."""
 
 
 def local_day(instant: Any, zone: str) -> Any:

@@ -18,8 +18,8 @@ import ibis.expr.types as ir
 from ibis.common.exceptions import IbisError
 
 from csql_ml.config import Config, TableMapping
-from csql_ml.contract.tables import TABLES
-from csql_ml.errors import ConfigError, ContractError, SourceError
+from csql_ml.errors import ConfigError, SourceError
+from csql_ml.source_columns import choose_columns, location_of
 from csql_ml.source_files import file_relation, first_line, identifier, literal
 from csql_ml.source_postgres import Postgres, relation_of
 
@@ -58,12 +58,14 @@ class DuckDBWarehouse:
         The configuration it was opened with.
     connection
         The Ibis DuckDB backend; its session time zone is UTC.
+    remote
+        The company's PostgreSQL database; None without one.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self._folder = tempfile.TemporaryDirectory(prefix="csql-", ignore_cleanup_errors=True)
-        self._remote: Postgres | None = None
+        self.remote: Postgres | None = None
         self._raw_ready = False
         try:
             self.connection = self._connect()
@@ -93,7 +95,7 @@ class DuckDBWarehouse:
 
     def close(self) -> None:
         """Close the connections and delete everything temporary."""
-        for backend in (self._remote, getattr(self, "connection", None)):
+        for backend in (self.remote, getattr(self, "connection", None)):
             if backend is not None:
                 backend.disconnect()
         self._folder.cleanup()
@@ -126,22 +128,19 @@ class DuckDBWarehouse:
         if mapping is None:
             return None
         with self.reading(name):
-            if self._remote is not None and mapping.file is None:
-                return self._copy_remote(name, mapping, self._remote)
+            if self.remote is not None and mapping.file is None:
+                return self._copy_remote(name, mapping, self.remote)
             source, view = f"csql_source_{name}", f"csql_input_{name}"
-            self._view(source, self._relation(name, mapping))
-            types = {row[0]: row[1] for row in self._rows(f"DESCRIBE {identifier(source)}")}
-            chosen = self._choose(name, mapping, tuple(types))
-            columns = ", ".join(_column(types[theirs], theirs, ours) for ours, theirs in chosen.items())
-            self._view(view, f"SELECT {columns} FROM {identifier(source)}")
+            self.view(source, self.relation(name))
+            types = {row[0]: row[1] for row in self.rows(f"DESCRIBE {identifier(source)}")}
+            chosen = choose_columns(self.config, name, tuple(types))
+            columns = ", ".join(plain_column(types[theirs], theirs, ours) for ours, theirs in chosen.items())
+            self.view(view, f"SELECT {columns} FROM {identifier(source)}")
             return self.connection.table(view)
 
     def location(self, name: str) -> str:
         """Where a mapped contract table comes from, for messages."""
-        mapping = self.config.data.tables[name]
-        if mapping.file is not None:
-            return f"{mapping.file} (in {self.config.data_folder})"
-        return f"table {mapping.table}" if mapping.table is not None else f"the query of data.tables.{name}"
+        return location_of(self.config, name)
 
     def materialise(self, name: str, rows: ir.Table, large: bool = False) -> ir.Table:
         """Compute ``rows`` once and keep them in the warehouse under ``name``.
@@ -155,15 +154,15 @@ class DuckDBWarehouse:
         query = self.connection.compile(rows)
         if large:
             file = Path(self._folder.name) / f"{name}.parquet"
-            self._run(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet)")
-            self._view(name, f"SELECT * FROM read_parquet({literal(str(file))})")
+            self.run(f"COPY ({query}) TO {literal(str(file))} (FORMAT parquet)")
+            self.view(name, f"SELECT * FROM read_parquet({literal(str(file))})")
         else:
-            self._run(f"CREATE OR REPLACE TABLE {identifier(name)} AS {query}")
+            self.run(f"CREATE OR REPLACE TABLE {identifier(name)} AS {query}")
         return self.connection.table(name)
 
     def drop(self, name: str) -> None:
         """Forget a materialised table."""
-        self._run(f"DROP TABLE IF EXISTS {identifier(name)}")
+        self.run(f"DROP TABLE IF EXISTS {identifier(name)}")
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
@@ -175,7 +174,9 @@ class DuckDBWarehouse:
 
     # ------------------------------------------------------------ locations
 
-    def _relation(self, name: str, mapping: TableMapping) -> str:
+    def relation(self, name: str) -> str:
+        """The SELECT that reads the source of a mapped contract table, with the source's own columns."""
+        mapping = self.config.data.tables[name]
         if mapping.file is not None:
             return self._file_relation(mapping.file, name)
         self._register_raw()
@@ -192,34 +193,13 @@ class DuckDBWarehouse:
         if not self._raw_ready:
             for name, location in self.config.data.raw.items():
                 try:
-                    self._view(name, self._file_relation(location, f"data.raw.{name}"))
+                    self.view(name, self._file_relation(location, f"data.raw.{name}"))
                 except duckdb.Error as error:
                     raise SourceError(f"data.raw.{name}: {location} cannot be read: {_reason(error)}") from error
         self._raw_ready = True
 
     def _file_relation(self, location: str, what: str) -> str:
-        return file_relation(self.config.data_folder, location, what, self._rows)
-
-    def _choose(self, name: str, mapping: TableMapping, found: tuple[str, ...]) -> dict[str, str]:
-        """Contract column -> source column: the mapping first, then the same name, then ignoring case."""
-        lower = {column.lower(): column for column in found}
-        chosen = {}
-        for ours in TABLES[name].column_names:
-            wanted = mapping.columns.get(ours, ours)
-            theirs = wanted if wanted in found else lower.get(wanted.lower())
-            if theirs is not None:
-                chosen[ours] = theirs
-            elif ours in mapping.columns:
-                raise ContractError(
-                    f"{name}: column {wanted!r}, mapped to {ours}, is not in {self.location(name)}; "
-                    f"found: {', '.join(found[:40])}"
-                )
-        if not chosen:
-            raise ContractError(
-                f"{name}: {self.location(name)} has none of the columns {', '.join(TABLES[name].column_names)}; "
-                f"found: {', '.join(found[:40])}; map them under data.tables.{name}.columns"
-            )
-        return chosen
+        return file_relation(self.config.data_folder, location, what, self.rows)
 
     # ------------------------------------------------------------ databases
 
@@ -228,17 +208,20 @@ class DuckDBWarehouse:
         if database is None:
             return
         if re.match(r"postgres(ql)?://", database):
-            self._remote = Postgres(database)
+            self.remote = Postgres(database)
             return
         if "://" in database:
             scheme = database.split("://", 1)[0]
-            raise ConfigError(f"data.database: {scheme}:// is not supported; give a DuckDB file or a postgres:// URL")
+            raise ConfigError(
+                f"data.database: {scheme}:// is not supported; give a DuckDB file or a postgres:// URL. Snowflake, "
+                "BigQuery and Databricks export to Parquet first: see configs/warehouses/"
+            )
         path = self.config.data_folder / Path(database).expanduser()
         if not path.is_file():
             raise SourceError(f"data.database: {path} does not exist")
         try:
-            self._run(f"ATTACH {literal(str(path))} AS csql_database (READ_ONLY)")
-            self._run("SET search_path = 'csql_work.main,csql_database.main'")
+            self.run(f"ATTACH {literal(str(path))} AS csql_database (READ_ONLY)")
+            self.run("SET search_path = 'csql_work.main,csql_database.main'")
             self._show_schemas()
         except duckdb.Error as error:
             raise SourceError(f"data.database: {path} cannot be opened: {_reason(error)}") from error
@@ -248,38 +231,45 @@ class DuckDBWarehouse:
         columns = "database_name, schema_name, {0}_name, internal"
         kinds = [f"SELECT {columns.format(kind)} FROM duckdb_{kind}s()" for kind in ("table", "view")]
         where = "database_name = 'csql_database' AND schema_name <> 'main' AND NOT internal"
-        for _, schema, table, _ in self._rows(f"SELECT * FROM ({' UNION ALL '.join(kinds)}) WHERE {where}"):
+        for _, schema, table, _ in self.rows(f"SELECT * FROM ({' UNION ALL '.join(kinds)}) WHERE {where}"):
             name = f"{identifier(schema)}.{identifier(table)}"
-            self._run(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
-            self._run(f"CREATE VIEW {name} AS SELECT * FROM csql_database.{name}")
+            self.run(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+            self.run(f"CREATE VIEW {name} AS SELECT * FROM csql_database.{name}")
 
     def _copy_remote(self, name: str, mapping: TableMapping, remote: Postgres) -> ir.Table:
         """Copy the mapped columns of a table or query of the company's database."""
         if self.config.data.raw and mapping.query is not None:
             raise ConfigError(f"data.tables.{name}.query runs in data.database and cannot see the files of data.raw")
-        relation, file = relation_of(mapping.table, mapping.query), Path(self._folder.name) / f"{name}.csv"
+        relation, file = relation_of(mapping.table, mapping.query), Path(self._folder.name) / f"{name}.parquet"
         try:
-            remote.copy(relation, self._choose(name, mapping, remote.columns(relation)), file)
+            remote.copy(relation, choose_columns(self.config, name, remote.columns(relation)), file)
         except remote.error as error:
             raise SourceError(f"{name}: {self.location(name)} cannot be read: {remote.reason(error)}") from error
-        self._view(f"csql_input_{name}", self._file_relation(str(file), name))
+        self.view(f"csql_input_{name}", self._file_relation(str(file), name))
         return self.connection.table(f"csql_input_{name}")
 
     # ------------------------------------------------------------ SQL
 
-    def _run(self, sql: str) -> None:
+    def run(self, sql: str) -> None:
+        """Run a statement."""
         self.connection.con.execute(sql)
 
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a query that returns few."""
         return list(self.connection.con.execute(sql).fetchall())
 
-    def _view(self, name: str, sql: str) -> None:
-        self._run(f"CREATE OR REPLACE VIEW {identifier(name)} AS {sql}")
+    def view(self, name: str, sql: str) -> None:
+        """Give a query a name."""
+        self.run(f"CREATE OR REPLACE VIEW {identifier(name)} AS {sql}")
 
 
-def _column(type_name: str, theirs: str, ours: str) -> str:
+def plain_column(type_name: str, theirs: str, ours: str) -> str:
+    """SQL of a source's column under its contract name, as one of the types that the contract reads."""
     source = identifier(theirs)
-    if type_name.startswith("TIMESTAMP_"):
+    if type_name == "TIMESTAMP WITH TIME ZONE":  # the instant; asking for its clock in UTC takes ten times as long
+        instant = f"make_timestamp(epoch_us({source}))"
+        source = f"CASE WHEN isfinite({source}) THEN {instant} ELSE CAST({source} AS TIMESTAMP) END"
+    elif type_name.startswith("TIMESTAMP_"):
         source = f"CAST({source} AS TIMESTAMP)"
     elif not _PLAIN_TYPE.match(type_name):
         source = f"CAST({source} AS VARCHAR)"

@@ -55,25 +55,42 @@ def file_relation(folder: Path, location: str, what: str, rows: Callable[[str], 
     SourceError
         Nothing is there, or it is of an unknown format, truncated or not UTF-8.
     """
-    files = _find_files(folder, location, what)
-    kinds = {_format(file, what) for file in files}
+    return relation_of_files(files_of_one_format(folder, location, what), what, rows)
+
+
+def files_of_one_format(folder: Path, location: str, what: str) -> list[Path]:
+    """The files of a location in a fixed order; never empty.
+
+    Raises
+    ------
+    SourceError
+        Nothing is there, or files of an unknown format or of several.
+    """
+    files = find_files(folder, location, what)
+    kinds = {format_of(file, what) for file in files}
     if len(kinds) > 1:
         raise SourceError(f"{what}: {location} matches files of several formats ({', '.join(sorted(kinds))})")
+    return files
+
+
+def relation_of_files(files: Sequence[Path], what: str, rows: Callable[[str], list[tuple[Any, ...]]]) -> str:
+    """The SELECT that reads some files of one format; see `file_relation`."""
+    kind = format_of(files[0], what)
     for file in files:
         if file.name.lower().endswith(".gz"):
             _check_gzip(file, what)
-    if kinds == {"parquet"}:
-        return f"SELECT * FROM read_parquet({_path_list(files)}, union_by_name = true)"
-    return _csv_relation(files, what) if kinds == {"csv"} else _json_relation(files, what, rows)
+    if kind == "parquet":
+        return f"SELECT * FROM read_parquet({path_list(files)}, union_by_name = true)"
+    return _csv_relation(files, what) if kind == "csv" else _json_relation(files, what, rows)
 
 
-def _path_list(files: Sequence[Path]) -> str:
+def path_list(files: Sequence[Path]) -> str:
     """DuckDB list of paths; its own glob characters are escaped, since the files were already found."""
     escaped = (re.sub(r"([*?\[])", r"[\1]", str(file)) for file in files)
     return f"[{', '.join(literal(path) for path in escaped)}]"
 
 
-def _find_files(folder: Path, location: str, what: str) -> list[Path]:
+def find_files(folder: Path, location: str, what: str) -> list[Path]:
     """The files of a location in a fixed order; never empty."""
     path = folder / Path(location).expanduser()
     try:
@@ -90,7 +107,8 @@ def _find_files(folder: Path, location: str, what: str) -> list[Path]:
     return found
 
 
-def _format(file: Path, what: str) -> str:
+def format_of(file: Path, what: str) -> str:
+    """The format that a file's ending stands for."""
     name = file.name.lower().removesuffix(".gz")
     kind = _FORMATS.get(Path(name).suffix)
     if kind is None or (kind == "parquet" and file.name.lower().endswith(".gz")):
@@ -124,7 +142,7 @@ def _unique(names: Sequence[str], file: Path, what: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _csv_header(file: Path, what: str) -> tuple[str, tuple[str, ...]]:
+def csv_header(file: Path, what: str) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names of a CSV file, read here so that no sniffer decides on them."""
     try:
         with _open_text(file) as handle:
@@ -147,12 +165,12 @@ def _csv_header(file: Path, what: str) -> tuple[str, tuple[str, ...]]:
 
 def _csv_relation(files: Sequence[Path], what: str) -> str:
     """One ``read_csv`` per header, so that files with other columns or another order are not mixed up."""
-    headers = sorted(((_csv_header(file, what), file) for file in files), key=lambda pair: pair[0])
+    headers = sorted(((csv_header(file, what), file) for file in files), key=lambda pair: pair[0])
     parts = []
     for (delimiter, names), group in groupby(headers, key=lambda pair: pair[0]):
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         parts.append(
-            f"SELECT * FROM read_csv({_path_list([file for _, file in group])}, columns = {{{columns}}}, "
+            f"SELECT * FROM read_csv({path_list([file for _, file in group])}, columns = {{{columns}}}, "
             f"auto_detect = false, header = true, delim = {literal(delimiter)}, quote = '\"', escape = '\"', "
             "nullstr = '')"
         )
@@ -161,7 +179,7 @@ def _csv_relation(files: Sequence[Path], what: str) -> str:
 
 def _json_relation(files: Sequence[Path], what: str, rows: Callable[[str], list[tuple[Any, ...]]]) -> str:
     """One text column per key of the objects, numbers and booleans as they are written."""
-    objects = f"read_json_objects({_path_list(files)}, format = 'newline_delimited')"
+    objects = f"read_json_objects({path_list(files)}, format = 'newline_delimited')"
     keys = [row[0] for row in rows(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} ORDER BY 1")]
     names = _unique([key for key in keys if key], files[0], what)
     if not names:

@@ -65,7 +65,8 @@ def write_tables(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> No
 def settings_for(folder: Path, names: list[str], **sections: Any) -> Config:
     """A configuration over the CSV files of a folder; sections replace those of `SETTINGS`."""
     data = {"folder": str(folder), "tables": {n: f"{n}.csv" for n in names}}
-    return Config(**{**SETTINGS, **sections, "data": data, "home": folder, "models_folder": str(folder / "models")})
+    folders = {"models_folder": str(folder / "models"), "activity_folder": str(folder / "activity")}
+    return Config(**{**SETTINGS, **sections, "data": data, "home": folder, **folders})
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from csql_ml.contract.report import Problem
 from csql_ml.contract.rules import Rule
 from csql_ml.contract.tables import Table
 
-_EXAMPLES = 5
-_LONGEST_EXAMPLE = 80
+#: How many keys a problem names.
+EXAMPLES = 5
+LONGEST_EXAMPLE = 80
 
 
 def find_problems(
@@ -26,7 +27,7 @@ def find_problems(
     rows
         Bad rows; their column ``problem`` is the position of a rule.
     """
-    shown = _key_text(table, rows).substr(0, _LONGEST_EXAMPLE)
+    shown = shown_key(table, rows)
     keyed = rows.select("problem", shown=shown)
     counted = keyed.group_by(["problem", "shown"]).aggregate(rows=keyed.count())
     order = ibis.asc(counted.shown, nulls_first=False)
@@ -34,7 +35,7 @@ def find_problems(
         total=counted.rows.sum().over(ibis.window(group_by="problem")),
         place=ibis.row_number().over(ibis.window(group_by="problem", order_by=order)),
     )
-    first = ranked.filter(ranked.place < _EXAMPLES).order_by(["problem", "place"]).to_pyarrow().to_pylist()
+    first = ranked.filter(ranked.place < EXAMPLES).order_by(["problem", "place"]).to_pyarrow().to_pylist()
     found: dict[int, Problem] = {}
     for row in first:
         rule, i = rules[row["problem"]], row["problem"]
@@ -42,6 +43,11 @@ def find_problems(
         examples = (*problem.examples, row["shown"]) if row["shown"] is not None else problem.examples
         found[i] = Problem(problem.table, rule.column, rule.kind, problem.rows, action, rule.message, examples)
     return list(found.values())
+
+
+def shown_key(table: Table, rows: ir.Table) -> ir.StringValue:
+    """The key of a row as examples show it."""
+    return _key_text(table, rows).substr(0, LONGEST_EXAMPLE)
 
 
 def _key_text(table: Table, rows: ir.Table) -> ir.StringValue:

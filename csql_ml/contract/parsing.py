@@ -9,7 +9,7 @@ integer    whole numbers, also as ``12.0`` or ``1e3``
 number     finite numbers; rounded to the column's scale
 boolean    true, false, yes, no, t, f, 1, 0 in any case
 date       a date, or a time at midnight as written
-timestamp  a date (its midnight) or a time, with ``Z``, ``UTC`` or an offset; without one it is UTC
+timestamp  a date (its midnight) or a time from 0:00 to 23:59, with ``Z``, ``UTC`` or an offset; without one it is UTC
 ========== ===========================================================================================================
 
 Epoch seconds are not guessed at, and zone names are not known. Every column is one vectorised Ibis expression that
@@ -32,12 +32,14 @@ _NUMBER = r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _TRUE, _FALSE = ("true", "t", "yes", "1", "1.0"), ("false", "f", "no", "0", "0.0")
 #: Year first; the hour may have one digit, as spreadsheets write it.
 _DATE = r"[0-9]{4}[-/][0-9]{1,2}[-/][0-9]{1,2}"
-_CLOCK = r"[T ][0-9]{1,2}:[0-9]{1,2}(?::[0-9]{1,2}(?:[.][0-9]{1,9})?)?"
+_CLOCK = r"[T ](?:[01]?[0-9]|2[0-3]):[0-9]{1,2}(?::[0-9]{1,2}(?:[.][0-9]{1,9})?)?"
 _OFFSET = r" ?([+-])(0[0-9]|1[0-8]):?([0-5][0-9])?"
 _TIME = rf"^{_DATE}(?:{_CLOCK}(?:Z| ?UTC|{_OFFSET})?)?$"
 _AS_WRITTEN = rf"^({_DATE}(?:{_CLOCK})?)"
 _ENDS_WITH_ZONE = "(?:Z|UTC|:[0-9.]+ ?[+-][0-9:]+)$"
 _ENDS_WITH_OFFSET = rf":[0-9.]+{_OFFSET}$"
+#: Holds every 64-bit integer.
+_ANY_INTEGER = dt.Decimal(20, 0)
 #: Below this, every whole number has an exact float.
 _EXACT = 2.0**53
 
@@ -130,6 +132,8 @@ def _parse_number(raw: ir.Value, target: dt.DataType) -> Parsed:
         recognised = raw.re_search(_NUMBER)
         number = raw.try_cast("float64")
         finite = ~(number.isnan() | number.isinf())
+        if target.is_integer():  # Spark takes no "7.0" for an integer, but for a decimal
+            raw = raw.try_cast(_ANY_INTEGER)
     if target.is_integer():
         recognised = recognised & (number % 1 == 0)
     value = ibis.ifelse(recognised & finite, raw.try_cast(target), None)

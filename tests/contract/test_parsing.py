@@ -113,6 +113,11 @@ SPEC: list[tuple[Column, str | None, Any]] = [
     (TIME, "epoch", "wrong_type"),
     (TIME, "now", "wrong_type"),
     (TIME, "2024-03-31T25:00:00", "wrong_type"),
+    (TIME, "2024-03-31T24:00:00", "wrong_type"),
+    (TIME, "2024-03-31T23:59:60", "wrong_type"),
+    (TIME, "2024-03-31T12:00:00.1234567", at("2024-03-31T12:00:00.123456")),
+    (TIME, "2024-03-31T12:00:00.9999999Z", at("2024-03-31T12:00:00.999999")),
+    (TIME, "1900-02-29", "wrong_type"),
     (TIME, "infinity", "wrong_type"),
     (TIME, "1970-01-01T00:00:00+01:00", "impossible_date"),
     (TIME, "2199-12-31T23:59:59.999999", at("2199-12-31T23:59:59.999999")),
@@ -157,32 +162,32 @@ NOON = at("2024-03-31T12:00")
 DAY = NOON.date()
 
 
-@pytest.mark.parametrize(
-    ("column", "values", "expected"),
-    [
-        (STRING, pa.array([12.0, 1.5, None]), ["12", "1.5", "missing"]),
-        (STRING, pa.array([7, 8]), ["7", "8"]),
-        (STRING, pa.array([True, False]), ["true", "false"]),
-        (INTEGER, pa.array([7.0, 7.5, NAN, INFINITY]), [7, "wrong_type", "not_finite", "not_finite"]),
-        (INTEGER, pa.array([Decimal("7.00"), Decimal("7.50")]), [7, "wrong_type"]),
-        (INTEGER, pa.array([True]), ["wrong_type"]),
-        (ANY_INTEGER, pa.array([1e300, 3.0]), ["out_of_bounds", 3]),
-        (ANY_INTEGER, pa.array([2**64 - 1], pa.uint64()), ["out_of_bounds"]),
-        (MONEY, pa.array([0.1, 7.0, NAN]), [Decimal("0.10"), Decimal("7.00"), "not_finite"]),
-        (MONEY, pa.array([Decimal("0.125")]), [Decimal("0.13")]),
-        (BOOLEAN, pa.array([True, False]), [True, False]),
-        (BOOLEAN, pa.array([1, 0, 2]), [True, False, "wrong_type"]),
-        (BOOLEAN, pa.array([1.0, 0.0]), [True, False]),
-        (DATE, pa.array([DAY]), [DAY]),
-        (DATE, pa.array([at("2024-03-31"), NOON]), [DAY, "wrong_type"]),
-        (DATE, pa.array([20240331]), ["wrong_type"]),
-        (TIME, pa.array([DAY]), [at("2024-03-31")]),
-        (TIME, pa.array([1711886400]), ["wrong_type"]),
-        (TIME, pa.array([NOON], pa.timestamp("us", "Europe/Berlin")), [NOON]),
-        (TIME, pa.array([NOON], pa.timestamp("ns")), [NOON]),
-        (TIME, pa.array([NOON], pa.timestamp("s")), [NOON]),
-    ],
-)
+TYPED: list[tuple[Column, pa.Array, list[Any]]] = [
+    (STRING, pa.array([12.0, 1.5, None]), ["12", "1.5", "missing"]),
+    (STRING, pa.array([7, 8]), ["7", "8"]),
+    (STRING, pa.array([True, False]), ["true", "false"]),
+    (INTEGER, pa.array([7.0, 7.5, NAN, INFINITY]), [7, "wrong_type", "not_finite", "not_finite"]),
+    (INTEGER, pa.array([Decimal("7.00"), Decimal("7.50")]), [7, "wrong_type"]),
+    (INTEGER, pa.array([True]), ["wrong_type"]),
+    (ANY_INTEGER, pa.array([1e300, 3.0]), ["out_of_bounds", 3]),
+    (ANY_INTEGER, pa.array([2**64 - 1], pa.uint64()), ["out_of_bounds"]),
+    (MONEY, pa.array([0.1, 7.0, NAN]), [Decimal("0.10"), Decimal("7.00"), "not_finite"]),
+    (MONEY, pa.array([Decimal("0.125")]), [Decimal("0.13")]),
+    (BOOLEAN, pa.array([True, False]), [True, False]),
+    (BOOLEAN, pa.array([1, 0, 2]), [True, False, "wrong_type"]),
+    (BOOLEAN, pa.array([1.0, 0.0]), [True, False]),
+    (DATE, pa.array([DAY]), [DAY]),
+    (DATE, pa.array([at("2024-03-31"), NOON]), [DAY, "wrong_type"]),
+    (DATE, pa.array([20240331]), ["wrong_type"]),
+    (TIME, pa.array([DAY]), [at("2024-03-31")]),
+    (TIME, pa.array([1711886400]), ["wrong_type"]),
+    (TIME, pa.array([NOON], pa.timestamp("us", "Europe/Berlin")), [NOON]),
+    (TIME, pa.array([NOON], pa.timestamp("ns")), [NOON]),
+    (TIME, pa.array([NOON], pa.timestamp("s")), [NOON]),
+]
+
+
+@pytest.mark.parametrize(("column", "values", "expected"), TYPED)
 def test_typed_columns(backend: Any, column: Column, values: pa.Array, expected: list[Any]) -> None:
     assert judge(backend, column, values) == expected
 

@@ -1,0 +1,303 @@
+"""The rollup's sums over many events at once, by sorting numbers instead of hashing texts.
+
+An event is a few small numbers here: its day, whose it is, how late it became known, and its kind (what it counts
+for). Put side by side in 64 bits and sorted, the events of a row of the rollup stand next to each other. What an event
+counts for is not decided here: `csql_ml.activity.rollup` says so once per kind. Of a file of events this takes a
+third of the time of the same sums as a query (measured).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+_EPOCH = date(1970, 1, 1)
+#: Quantities have six decimals.
+SCALE = 1_000_000
+
+
+@dataclass(frozen=True)
+class People:
+    """Accounts and their users, in their order; a missing user is the last of its account.
+
+    Attributes
+    ----------
+    hashes
+        By which events name them, sorted.
+    places
+        For each hash the position below; -1 where the account is missing.
+    accounts, users
+        Texts.
+    """
+
+    hashes: npt.NDArray[np.uint64]
+    places: Ints
+    accounts: pa.Array
+    users: pa.Array
+
+    def known(self, hashes: npt.NDArray[np.uint64]) -> Flags | np.bool_:
+        """Whether each event is of an account; without a look at them where all people are."""
+        nobody = self.hashes[self.places < 0]
+        return ~np.isin(hashes, nobody) if len(nobody) else np.True_
+
+    def places_of(self, hashes: npt.NDArray[np.uint64]) -> Ints:
+        """The positions of events' hashes; sorting them first is twice as fast as looking up each."""
+        order = np.argsort(hashes)
+        ranked = hashes[order]
+        new = np.empty(len(ranked), np.bool_)
+        new[:1] = True
+        np.not_equal(ranked[1:], ranked[:-1], out=new[1:])
+        places = self.places[np.searchsorted(self.hashes, ranked[new])]
+        found = np.empty(len(hashes), np.int64)
+        found[order] = places[np.cumsum(new) - 1]
+        return found
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the kinds of events count for.
+
+    Attributes
+    ----------
+    counts
+        By column of the rollup, whether each kind counts.
+    masks
+        By column of the rollup, the bits of each kind.
+    """
+
+    counts: Mapping[str, Flags]
+    masks: Mapping[str, Ints]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Good events that count once, one entry each.
+
+    Attributes
+    ----------
+    day, known_day
+        Days since 1970; the second is never before the first.
+    place
+        Position in `People`.
+    kind
+        Position in `Kinds`.
+    quantity
+        In millionths; None where all are 1.
+    """
+
+    day: npt.NDArray[np.int32]
+    known_day: npt.NDArray[np.int32]
+    place: Ints
+    kind: npt.NDArray[np.uint32]
+    quantity: Ints | None
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """Events of a few days as numbers of 64 bits in their order: day, place, lag and kind side by side.
+
+    Attributes
+    ----------
+    first
+        The day that is 0.
+    lag_bits, place_bits, kind_bits
+        Widths.
+    """
+
+    packed: npt.NDArray[np.uint64]
+    quantity: Ints | None
+    first: int
+    place_bits: int
+    lag_bits: int
+    kind_bits: int
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One day's rows of the rollup in their order: by place and the day they became known."""
+
+    day: date
+    place: Ints
+    lag: Ints
+    starts: Ints
+    end: int
+
+
+def roll_up(events: Events, people: People, kinds: Kinds, columns: tuple[str, ...]) -> Iterator[tuple[date, pa.Table]]:
+    """The rollup of each day that has events, in order.
+
+    Parameters
+    ----------
+    columns
+        The rollup's columns in their order.
+
+    Raises
+    ------
+    OverflowError
+        There are too many days, people and kinds for 64 bits; take fewer days.
+    """
+    if not len(events.day):
+        return
+    ranked = _sorted(events)
+    accounts = _numbered(people.accounts)
+    named = people.users.is_valid().to_numpy(zero_copy_only=False)
+    for number in range(int(events.day.max()) - ranked.first + 1):  # a day's numbers fit into the processor's cache
+        rows, kind, quantity = _day(ranked, number)
+        if rows.end:
+            sums = _sums(rows, kind, quantity, kinds) | _marks(rows, accounts, named)
+            yield rows.day, _table(rows, sums, people, columns)
+
+
+def _sorted(events: Events) -> _Sorted:
+    first = int(events.day.min())
+    lag = events.known_day - events.day
+    widths = [int(values.max()).bit_length() for values in (events.place, lag, events.kind)]
+    if int(events.day.max() - first).bit_length() + sum(widths) > 63:
+        raise OverflowError("too many days, people and kinds of events at once")
+    packed = (events.day - np.int32(first)).astype(np.uint64)
+    for values, bits in zip((events.place, lag, events.kind), widths, strict=True):
+        packed <<= np.uint64(bits)
+        packed |= values.astype(np.uint64)
+    quantity = events.quantity
+    if quantity is None:
+        packed.sort()
+    else:
+        order = np.argsort(packed)
+        packed, quantity = packed[order], quantity[order]
+    return _Sorted(packed, quantity, first, *widths)
+
+
+def _day(ranked: _Sorted, number: int) -> tuple[_Rows, npt.NDArray[np.uint32], Ints | None]:
+    """Where each row of a day begins among its events; their kinds and quantities."""
+    width = ranked.place_bits + ranked.lag_bits + ranked.kind_bits
+    bounds = np.array([number << width, (number + 1) << width], np.uint64)
+    part = slice(*np.searchsorted(ranked.packed, bounds).tolist())
+    packed = ranked.packed[part]
+    kind = (packed & _ones(ranked.kind_bits)).astype(np.uint32)
+    row = packed >> np.uint64(ranked.kind_bits)
+    new = np.ones(len(row), np.bool_)
+    np.not_equal(row[1:], row[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    row = row[starts]
+    rows = _Rows(
+        day=_EPOCH + timedelta(days=ranked.first + number),
+        place=((row >> np.uint64(ranked.lag_bits)) & _ones(ranked.place_bits)).astype(np.int64),
+        lag=(row & _ones(ranked.lag_bits)).astype(np.int64),
+        starts=starts,
+        end=len(packed),
+    )
+    return rows, kind, ranked.quantity[part] if ranked.quantity is not None else None
+
+
+def _ones(bits: int) -> np.uint64:
+    return np.uint64((1 << bits) - 1)
+
+
+def _sums(rows: _Rows, kind: npt.NDArray[np.uint32], quantity: Ints | None, kinds: Kinds) -> dict[str, Any]:
+    events = np.diff(rows.starts, append=rows.end)
+    sums: dict[str, Any] = {"events": events, "usage": _decimals(_total(rows, quantity, None, events))}
+    sums |= _counts(rows, kind, kinds.counts, int(events.max()))
+    for name, counts in kinds.counts.items():
+        if name.startswith("own_"):
+            sums[f"{name}_quantity"] = _decimals(_total(rows, quantity, counts[kind], sums[name]))
+    return sums | _masks(rows, kind, kinds.masks)
+
+
+def _counts(rows: _Rows, kind: npt.NDArray[np.uint32], counts: Mapping[str, Flags], most: int) -> dict[str, Ints]:
+    """Several counts at a time, side by side in one running sum: none is larger than the events of a row."""
+    bits = most.bit_length()
+    at_once, names, found = max(1, 63 // bits), list(counts), {}
+    for group in (names[i : i + at_once] for i in range(0, len(names), at_once)):
+        packed = sum(counts[name].astype(np.int64) << (bits * i) for i, name in enumerate(group))
+        total = _summed(rows, packed[kind])  # type: ignore[index]
+        for i, name in enumerate(group):
+            found[name] = (total >> (bits * i)) & ((1 << bits) - 1)
+    return found
+
+
+def _summed(rows: _Rows, values: Ints) -> Ints:
+    """Sum of each row's values; the running sum may run over, the differences are right all the same."""
+    running = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
+    sums: Ints = np.diff(running[np.append(rows.starts, rows.end)])
+    return sums
+
+
+def _masks(rows: _Rows, kind: npt.NDArray[np.uint32], masks: Mapping[str, Ints]) -> dict[str, Ints]:
+    """Feature sets side by side in one number as long as they fit."""
+    widths = {name: int(bits.max(initial=0)).bit_length() for name, bits in masks.items()}
+    if sum(widths.values()) > 63:
+        return {name: np.bitwise_or.reduceat(bits[kind], rows.starts) for name, bits in masks.items()}
+    packed = np.zeros(len(next(iter(masks.values()))), np.int64)
+    shifts: dict[str, int] = {}
+    for name, bits in masks.items():
+        shifts[name] = sum(widths[other] for other in shifts)
+        packed |= bits << shifts[name]
+    union = np.bitwise_or.reduceat(packed[kind], rows.starts)
+    return {name: (union >> shifts[name]) & ((1 << widths[name]) - 1) for name in masks}
+
+
+def _total(rows: _Rows, quantity: Ints | None, where: Flags | None, events: Ints) -> Ints | list[int]:
+    """Sum of the quantities of each row, in millionths; Python's own numbers where 64 bits might not hold it."""
+    if quantity is None:
+        return events * SCALE
+    chosen = quantity if where is None else np.where(where, quantity, 0)
+    largest = int(np.abs(chosen).max()) * int(events.max())
+    if largest < 1 << 63:
+        return _summed(rows, chosen)
+    high, low = (_summed(rows, part) for part in np.divmod(chosen, SCALE))
+    return [int(whole) * SCALE + int(rest) for whole, rest in zip(high, low, strict=True)]
+
+
+def _decimals(millionths: Ints | list[int]) -> pa.Array:
+    """As decimals of six places: 128 bits, of which the upper half repeats the sign."""
+    kind = pa.decimal128(38, 6)
+    if isinstance(millionths, list):
+        return pa.array([Decimal(number).scaleb(-6) for number in millionths], kind)
+    halves = np.stack((millionths, millionths >> 63), axis=1)
+    return pa.Array.from_buffers(kind, len(millionths), [None, pa.py_buffer(halves)])
+
+
+def _marks(rows: _Rows, accounts: Ints, named: Flags) -> dict[str, Ints]:
+    """`user_day` and `account_day`: see `csql_ml.activity.rollup.rollup`."""
+    new_place = np.diff(rows.place, prepend=-1) != 0
+    new_account = np.diff(accounts[rows.place], prepend=-1) != 0
+    segment = np.cumsum(new_account) - 1
+    soonest = np.minimum.reduceat(rows.lag, np.flatnonzero(new_account))
+    earliest = np.flatnonzero(rows.lag == soonest[segment])
+    account_day = np.zeros(len(rows.place), np.int64)
+    account_day[earliest[np.diff(segment[earliest], prepend=-1) != 0]] = 1
+    return {"user_day": (new_place & named[rows.place]).astype(np.int64), "account_day": account_day}
+
+
+def _numbered(texts: pa.Array) -> Ints:
+    """A number per text of an array in which equal texts stand together."""
+    if not len(texts):
+        return np.empty(0, np.int64)
+    numbers: Ints = (
+        texts.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    )
+    return numbers
+
+
+def _table(rows: _Rows, sums: Mapping[str, Any], people: People, columns: tuple[str, ...]) -> pa.Table:
+    """One day as a table."""
+    place = pa.array(rows.place)
+    day = (rows.day - _EPOCH).days
+    values: dict[str, pa.Array] = {
+        "account_id": people.accounts.take(place),
+        "user_id": people.users.take(place),
+        "day": pa.array(np.full(len(rows.place), day, np.int32)).cast(pa.date32()),
+        "known_day": pa.array((day + rows.lag).astype(np.int32)).cast(pa.date32()),
+    }
+    for name in columns[len(values) :]:
+        values[name] = sums[name] if isinstance(sums[name], pa.Array) else pa.array(sums[name])
+    return pa.table(values)
