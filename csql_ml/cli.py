@@ -151,6 +151,35 @@ def features(
     _print(printing.feature_table(written, out), as_json)
 
 
+@app.command("metrics")
+def metrics_command(
+    config: ConfigFile,
+    check_leaks: Annotated[
+        bool, typer.Option("--check-leaks", help="Check your own metrics for looking ahead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Every metric with its threshold, gate and score term, your own ones too; or check your own for looking ahead.
+
+    \b
+    Example: csql metrics -c configs/demo.yaml --check-leaks
+    """
+    from csql_ml import config as configuration
+    from csql_ml import printing_metrics
+
+    settings = configuration.load(config)
+    if not check_leaks:
+        _print(printing_metrics.metrics(settings), as_json)
+        return
+    from csql_ml.leak_check import check_leaks as check
+
+    with _progress(as_json) as progress:
+        report = check(settings, on_company=lambda done, of: progress("checking on random companies", done, of))
+    _print(printing_metrics.leaks(report), as_json)
+    if not report.sound:
+        raise typer.Exit(1)
+
+
 @app.command()
 def train(
     config: ConfigFile,
@@ -264,6 +293,56 @@ def report(
             on_progress=lambda done, of: progress("writing account pages", done, of),
         )
     _print(printing.site(summary), as_json)
+
+
+@app.command()
+def push(
+    config: ConfigFile,
+    run: Annotated[Path | None, typer.Option("--run", help="Folder written by csql score.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Where to: files.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; writes nothing.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the dry run as a page, too.")] = None,
+    accept: Annotated[list[str] | None, typer.Option(help="Go on in spite of a finding, by its name.")] = None,
+    replay: Annotated[str | None, typer.Option(metavar="KEY|all", help="Send dead rows again.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Earlier pushes.")] = False,
+    push_id: Annotated[int | None, typer.Option("--push", help="With --history: one push, row by row.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hand a run's leads over, nothing lost and nothing twice; or show what would change.
+
+    \b
+    Example: csql push -c configs/demo.yaml --run demo/run --to files --dry-run
+    """
+    from csql_ml import config as configuration
+    from csql_ml import printing_push
+    from csql_ml.handoff import push as handing
+
+    settings = configuration.load(config)
+    if history:
+        _print(printing_push.history(handing.history(settings, to, push_id)), as_json)
+        return
+    if to is None or (run is None and replay is None):
+        raise UsageError("--to and --run are missing (with --replay, --to alone)")
+    if dry_run and replay is not None:
+        raise UsageError("--dry-run and --replay exclude each other")
+    with _progress(as_json) as progress:
+        if replay is not None:
+            result = handing.replay(settings, to, replay, accept=accept or (), on_progress=progress)
+        elif dry_run:
+            result = handing.dry_run(settings, _given(run), to)
+        else:
+            result = handing.push(settings, _given(run), to, accept=accept or (), on_progress=progress)
+    if html is not None:
+        handing.write_page(settings, _given(run), result, html)
+    _print(printing_push.pushed(result), as_json)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _given(run: Path | None) -> Path:
+    if run is None:
+        raise UsageError("--run is missing: the folder written by csql score")
+    return run
 
 
 @config_app.command("schema")

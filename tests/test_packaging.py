@@ -48,7 +48,7 @@ def declared() -> list[Requirement]:
 
 @cache
 def lock_text() -> str:
-    return "".join((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-spark.lock"))
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("requirements*.lock")))
 
 
 @cache

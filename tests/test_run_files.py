@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from csql_ml.errors import OutputError
 from csql_ml.run_files import (
     MANIFEST,
+    ParquetStream,
+    feature_schema,
     file_sha256,
     fingerprint,
     json_text,
@@ -318,3 +321,34 @@ def test_parts_keep_one_type_where_a_column_is_empty_at_first(tmp_path: Path):
     assert written.column("x").to_pylist() == [None, 1.5]
     assert written.column("plan").to_pylist() == [None, "Pro"]
     assert written.num_rows == 2
+
+
+# --- Parquet in small tables ------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 7), max_size=6), st.integers(1, 9))
+def test_small_tables_make_the_file_that_one_frame_makes(tmp_path_factory: Any, sizes: list[int], group: int) -> None:
+    folder = tmp_path_factory.mktemp("parquet")
+    rows = sum(sizes)
+    numbers = [np.nan if i % 3 == 0 else i / 7 for i in range(rows)]
+    frame = pd.DataFrame({"text": [f"row {i}" for i in range(rows)], "number": numbers}).astype({"text": "str"})
+    schema = pa.schema({"text": pa.large_string(), "number": pa.float64()})
+    whole = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(whole, folder / "whole.parquet", compression="zstd", row_group_size=group)
+    as_spark = pa.table({"number": pa.array(numbers), "text": pa.array(frame["text"].tolist(), pa.string())})
+    with ParquetStream(folder / "parts.parquet", schema, group) as stream:
+        start = 0
+        for size in sizes:
+            stream.write(as_spark[start : start + size])
+            start += size
+        stream.flush()
+    assert stream.rows == rows
+    if rows:  # pyarrow writes one empty row group for a table without rows
+        assert (folder / "parts.parquet").read_bytes() == (folder / "whole.parquet").read_bytes()
+    assert pq.read_table(folder / "parts.parquet").equals(whole)
+
+
+def test_a_feature_table_has_a_text_column_for_each_category() -> None:
+    schema = feature_schema(["plan", "seat_saturation"], ["plan"])
+    assert schema.names == ["account_id", "as_of", "plan", "seat_saturation"]
+    assert [str(t) for t in schema.types] == ["string", "date32[day]", "string", "double"]
