@@ -334,7 +334,7 @@ Build = Callable[[date, Mapping[str, int]], ir.Table]
 #: The newest event is looked for in this many days first.
 _NEWEST_DAYS = 7
 #: From this many rows on a table is turned into days once; below, compiling that takes longer.
-_MANY_ROWS = 100_000
+_MANY_ROWS = 20_000
 #: Builders may share a connection.
 _NUMBERS = count()
 

@@ -160,11 +160,12 @@ def roll_up(events: Events, people: People, kinds: Kinds, columns: tuple[str, ..
 def _sorted(events: Events) -> _Sorted:
     first = int(events.day.min())
     lag = events.known_day - events.day
-    widths = [int(values.max()).bit_length() for values in (events.place, lag, events.kind)]
+    parts: tuple[npt.NDArray[Any], ...] = (events.place, lag, events.kind)
+    widths = [int(values.max()).bit_length() for values in parts]
     if int(events.day.max() - first).bit_length() + sum(widths) > 63:
         raise OverflowError("too many days, people and kinds of events at once")
     packed = (events.day - np.int32(first)).astype(np.uint64)
-    for values, bits in zip((events.place, lag, events.kind), widths, strict=True):
+    for values, bits in zip(parts, widths, strict=True):
         packed <<= np.uint64(bits)
         packed |= values.astype(np.uint64)
     quantity = events.quantity
