@@ -69,12 +69,17 @@ def settings_for(folder: Path, names: list[str], **sections: Any) -> Config:
     return Config(**{**SETTINGS, **sections, "data": data, "home": folder, **folders})
 
 
-@contextmanager
-def small_company(folder: Path, tables: Mapping[str, str | list[dict[str, Any]]], **sections: Any) -> Iterator[Company]:
-    """Open a company: `ACCOUNTS` and `CONTRACTS` unless given, `FIRST_EVENT` before the events given."""
+def written_company(folder: Path, tables: Mapping[str, str | list[dict[str, Any]]], **sections: Any) -> Config:
+    """Write a company's tables: `ACCOUNTS` and `CONTRACTS` unless given, `FIRST_EVENT` before the events given."""
     given = {n: rows(t) if isinstance(t, str) else t for n, t in tables.items()}
     full = {"accounts": rows(ACCOUNTS), "contracts": rows(CONTRACTS), **given}
     full["events"] = rows(FIRST_EVENT) + list(given.get("events", []))
     write_tables(folder, full)
-    with open_company(settings_for(folder, list(full), **sections)) as company:
+    return settings_for(folder, list(full), **sections)
+
+
+@contextmanager
+def small_company(folder: Path, tables: Mapping[str, str | list[dict[str, Any]]], **sections: Any) -> Iterator[Company]:
+    """Open a company of a few rows; see `written_company`."""
+    with open_company(written_company(folder, tables, **sections)) as company:
         yield company
