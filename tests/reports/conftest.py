@@ -13,7 +13,7 @@ from csql_ml.reports import ReportSummary, evidence_text, report
 from tests.reports.sample_run import METRICS, accounts, write_run
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _sample_metrics() -> Any:
     """The site knows the sample's metrics, whatever the registry holds."""
     with pytest.MonkeyPatch.context() as patch:
@@ -38,7 +38,7 @@ def sample() -> list[dict[str, Any]]:
     return accounts(90, seed=3, csms=4)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(sample: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the English site of ``sample``."""
     folder = tmp_path_factory.mktemp("site")
