@@ -60,7 +60,7 @@ test: $(READY) ## the test suite
 	@$(BIN)/python -m pytest
 
 test-slow: $(READY) ## the tests that take minutes, notebooks among them
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m "slow and not engines"
 
 test-browser: $(READY) ## open the reports in Chromium (root on Debian: installed if absent)
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
