@@ -281,8 +281,8 @@ def test_a_folder_that_cannot_be_made_is_named(company: EventCompany) -> None:
 def test_the_lock_is_free_afterwards(company: EventCompany) -> None:
     company.write("may", MAY)
     company.update()
-    with FileLock(activity.store_path(company.config) / ".lock", timeout=0):
-        pass
+    with FileLock(activity.store_path(company.config) / ".lock", timeout=0) as lock:
+        assert lock.is_locked
 
 
 # --- what stops -------------------------------------------------------------------------------------------------------
