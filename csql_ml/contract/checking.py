@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from csql_ml.contract.parsing import Parsed, declared_type, parse
@@ -58,7 +59,7 @@ def judged_rows(
     also: ir.BooleanValue | None = None,
     beside: Collection[str] = (),
 ) -> ir.Table:
-    """Typed columns, the first problem, and the raw text: of the many events only that of bad rows.
+    """Typed columns, the first problem, and the raw text where it says more than the value does.
 
     Parameters
     ----------
@@ -68,13 +69,28 @@ def judged_rows(
         Further columns to keep.
     """
     judged = typed.mutate(problem=first_problem(rules), also=ibis.literal(False) if also is None else also)
-    wanted = judged.problem.notnull() | judged.also if table.name == "events" else ibis.literal(True)
-    texts = {f"{c}__raw": ibis.ifelse(wanted, judged[f"{c}__raw"].cast("string"), None) for c in present}
+    texts = {f"{c}__raw": _kept_text(judged, c, some_only=table.name == "events") for c in present}
     return judged.select(*table.column_names, "problem", *beside, **texts)
 
 
+def _kept_text(judged: ir.Table, column: str, *, some_only: bool) -> ir.StringValue:
+    """The raw text of a column where `with_text` could not tell it from the value; of events only that of some rows."""
+    raw, value = judged[f"{column}__raw"], judged[column]
+    wanted = judged.problem.notnull() | judged.also
+    if not some_only and raw.type().is_string():
+        wanted = wanted | (~raw.identical_to(value) if value.type().is_string() else ibis.literal(True))
+    elif not some_only and not _same_text(raw.type(), value.type()):
+        wanted = ibis.literal(True)
+    return ibis.ifelse(wanted, raw.cast("string"), None)
+
+
+def _same_text(raw: dt.DataType, typed: dt.DataType) -> bool:
+    """Whether a good value and its typed form are written alike."""
+    return raw == typed or (raw.is_timestamp() and typed.is_timestamp() and raw.timezone == typed.timezone)
+
+
 def with_text(rows: ir.Table, present: Collection[str]) -> ir.Table:
-    """Fill the raw text of rows that were good until they turned out to be copies."""
+    """Fill the raw text of rows that were good until they turned out to be copies: it is their value's."""
     texts = {f"{c}__raw": ibis.coalesce(rows[f"{c}__raw"], rows[c].cast("string")) for c in present}
     return rows.mutate(**texts)
 

@@ -25,7 +25,7 @@ from csql_ml.contract.checking import (
     typed_rows,
     with_text,
 )
-from csql_ml.contract.duplicates import known_at, mark_duplicates, repeated
+from csql_ml.contract.duplicates import known_at, mark_duplicates, repeated, some_repeated
 from csql_ml.contract.findings import find_problems
 from csql_ml.contract.quarantine import write_quarantine
 from csql_ml.contract.report import Inputs, Problem, TableReport, summary_rows
@@ -100,7 +100,7 @@ def _validate_table(
     if quarantine is not None:
         write_quarantine(quarantine, table.name, checked.bad, checked.rules, raw.columns, report.quarantined)
     broken = any(problem.action == "stop" for problem in report.problems)
-    return report, None if broken else _keep(warehouse, table, checked.good)
+    return report, None if broken else _keep(table, checked.good)
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,9 @@ def _check(warehouse: Warehouse, table: Table, raw: ir.Table, accounts: ir.Table
     staged = warehouse.materialise(f"csql_staged_{table.name}", rows, large=table.name == "events")
     good, bad = staged.filter(staged.problem.isnull()), staged.filter(staged.problem.notnull())
     if set(table.key) & set(raw.columns):
-        good, copies = _settle(warehouse, table, good, rules)
-        bad = with_text(bad, raw.columns).union(with_text(copies, raw.columns))
+        good, copies = _settle(warehouse, table, good, raw.columns, rules)
+        if copies is not None:
+            bad = bad.union(copies)
     problems = _problems(table, good, bad, rules)
     if owner is not None and table.name == "events":
         good, strangers = _owned(good, accounts, len(rules))
@@ -150,29 +151,28 @@ def _owned(good: ir.Table, accounts: Any, problem: int) -> tuple[ir.Table, ir.Ta
     return good.semi_join(accounts, "account_id"), strangers
 
 
-def _settle(warehouse: Warehouse, table: Table, good: ir.Table, rules: list[Rule]) -> tuple[ir.Table, ir.Table]:
-    """Good rows with one row per key, and the other rows."""
+def _settle(
+    warehouse: Warehouse, table: Table, good: ir.Table, present: Collection[str], rules: list[Rule]
+) -> tuple[ir.Table, ir.Table | None]:
+    """Good rows with one row per key, and the other rows with their text; None where every key has one row."""
     copy, conflict = len(rules) - 2, len(rules) - 1
     suspects = good
     if table.name == "events":  # too many to rank them all
         keys = warehouse.materialise("csql_repeated_events", repeated(table, good))
         suspects = good.semi_join(keys, table.key)
-    ranked = warehouse.materialise(f"csql_ranked_{table.name}", mark_duplicates(table, suspects, copy, conflict))
+    elif not some_repeated(table, good):
+        return good, None
+    marked = mark_duplicates(table, with_text(suspects, present), copy, conflict)
+    ranked = warehouse.materialise(f"csql_ranked_{table.name}", marked)
     settled = ranked.filter(ranked.problem.isnull())
     if table.name == "events":
         settled = good.anti_join(keys, table.key).union(settled)
     return settled, ranked.filter(ranked.problem.notnull())
 
 
-def _keep(warehouse: Warehouse, table: Table, good: ir.Table) -> ir.Table:
-    """The kept rows with ``known_at``; events stay a view of the staged rows, which are typed already."""
-    rows = good.select(*table.column_names).mutate(known_at=lambda t: known_at(table, t))
-    if table.name == "events":
-        return rows
-    kept = warehouse.materialise(f"csql_{table.name}", rows)
-    for step in ("staged", "ranked"):
-        warehouse.drop(f"csql_{step}_{table.name}")
-    return kept
+def _keep(table: Table, good: ir.Table) -> ir.Table:
+    """The kept rows with ``known_at``: a view of the staged rows, which are typed already."""
+    return good.select(*table.column_names).mutate(known_at=lambda t: known_at(table, t))
 
 
 # ---------------------------------------------------------------- reports
