@@ -20,6 +20,7 @@ from csql_ml.contract.validate import validate
 from csql_ml.errors import ContractError
 from csql_ml.labels import LabelBook, Spine
 from csql_ml.metrics import metrics_of
+from csql_ml.metrics.buckets import Summaries
 from csql_ml.metrics.definition import Feature, Metric, ScoreTerm, features_of
 from csql_ml.metrics.settings import check_names, score_terms
 from csql_ml.quarters import horizon_end, quarter_starts
@@ -145,7 +146,8 @@ def open_company(config: Config, on_progress: Progress | None = None) -> Iterato
         with activity.open_store(cast("DuckDBWarehouse", warehouse), config, inputs.tables) as opened:
             inputs = _with_events(inputs, opened)
             inputs.stop_if_broken()
-            yield Company(config, inputs, SnapshotBuilder(inputs, opened.table, config))
+            summaries = Summaries(opened.account_days, opened.user_months)
+            yield Company(config, inputs, SnapshotBuilder(inputs, opened.table, config, summaries))
 
 
 def _rolled_up_at_once(warehouse: Warehouse, config: Config, say: Progress) -> Company:

@@ -27,6 +27,7 @@ from csql_ml.dated_sql import PLACEHOLDER, DatedSql, placeholders
 from csql_ml.days import day_of, known_day
 from csql_ml.errors import ContractError
 from csql_ml.metrics import metrics_of
+from csql_ml.metrics.buckets import Summaries
 from csql_ml.metrics.compiler import PASSES, Available, Compiled, Compiler, printed_steps
 from csql_ml.metrics.definition import Metric
 
@@ -105,6 +106,27 @@ def cut_activity(activity: ir.Table, as_of: date, reach: int | None = None) -> i
     return known.mutate(days_ago=_days_between(known.day, as_of)).drop("day", "known_day")
 
 
+def cut_user_months(months: ir.Table, as_of: date, reach: int) -> ir.Table:
+    """The active days of users as they were known before ``as_of``, with ``month_days_ago``.
+
+    Days of the as-of date's own month that were yet to come stay in ``active``: every bucket ends before them.
+
+    Parameters
+    ----------
+    months
+        ``month`` is the first day; rows without ``known_day`` became known on the days they are about.
+    reach
+        Only months with days up to this many before ``as_of``; files of others are not opened.
+    """
+    begun = months.filter(known_before(months.month, as_of))
+    recent = begun.filter(begun.month > ibis.literal(as_of - timedelta(days=reach + _LONGEST_MONTH)))
+    known = recent.filter(recent.known_day.isnull() | known_before(recent.known_day, as_of))
+    return known.mutate(month_days_ago=_days_between(known.month, as_of)).drop("month", "known_day")
+
+
+_LONGEST_MONTH = 31
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """All eligible accounts as of one date.
@@ -143,10 +165,14 @@ class SnapshotBuilder:
         Validated tables.
     activity
         Their daily rollup: see `csql_ml.activity.rollup`.
+    summaries
+        Of the rollup, where the engine keeps any: see `csql_ml.activity.summaries`.
     """
 
-    def __init__(self, inputs: Inputs, activity: ir.Table, config: Config) -> None:
-        self._inputs, self._activity, self._config = inputs, activity, config
+    def __init__(
+        self, inputs: Inputs, activity: ir.Table, config: Config, summaries: Summaries | None = None
+    ) -> None:
+        self._inputs, self._activity, self._config, self._summaries = inputs, activity, config, summaries
         self._compiled: dict[str, DatedSql] = {}
         self._passes: dict[str, DatedSql] = {}
         self._days: dict[str, ir.Table] = {}
@@ -217,14 +243,20 @@ class SnapshotBuilder:
         return Compiler(self.metrics, self._config)
 
     def _plan(self, as_of: date, facts: Mapping[str, int]) -> Compiled:
-        recent = cut_activity(self._activity, as_of, self._compiler.reach)
+        reach = self._compiler.reach
+        recent, summaries = cut_activity(self._activity, as_of, reach), self._summaries
+        if summaries is not None:
+            summaries = Summaries(
+                cut_activity(summaries.account_days, as_of, reach),
+                cut_user_months(summaries.user_months, as_of, reach),
+            )
         available = Available(
             present=self._inputs.present_columns,
             config=self._config,
             history={"activity": facts["history"]},
             users_known=facts["users"],
         )
-        return self._compiler.compile({**self.tables(as_of), "recent_activity": recent}, available)
+        return self._compiler.compile({**self.tables(as_of), "recent_activity": recent}, available, summaries)
 
     def _run(self, name: str, build: Build, as_of: date, facts: Mapping[str, int] | None = None) -> pd.DataFrame:
         """The rows of an expression that depends on the date; on DuckDB it is compiled for the first date only."""

@@ -16,7 +16,7 @@ from typing import Any
 from csql_ml.activity.source import Day, Finding
 
 #: Changes when what is written changes its meaning: everything is built again then.
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
 _NO_DAY = "none"
 
@@ -52,13 +52,41 @@ class DayState:
 
     Attributes
     ----------
-    rollup, keys
-        None where there is nothing to write.
+    rollup, accounts, keys
+        None where there is nothing to write. ``accounts`` is the rollup without users: see
+        `csql_ml.activity.summaries`.
     """
 
     rollup: File | None
+    accounts: File | None
     keys: File | None
     findings: tuple[Finding, ...]
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What was written."""
+        return tuple(file for file in (self.rollup, self.accounts, self.keys) if file is not None)
+
+
+@dataclass(frozen=True)
+class MonthState:
+    """A calendar month with activity.
+
+    Attributes
+    ----------
+    accounts
+        Events, first day and newest known day of each account.
+    users
+        Which user was active on which day; None without any user. See `csql_ml.activity.summaries`.
+    """
+
+    accounts: File
+    users: File | None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What was written."""
+        return (self.accounts,) if self.users is None else (self.accounts, self.users)
 
 
 @dataclass(frozen=True)
@@ -72,7 +100,7 @@ class Manifest:
     columns
         The contract's columns that the source has, with their types.
     months
-        Accounts of each month, by ``YYYY-MM``.
+        By ``YYYY-MM``.
     pairs
         Days that have an ``event_id`` in common.
     """
@@ -81,17 +109,25 @@ class Manifest:
     columns: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, PartState] = field(default_factory=dict)
     days: Mapping[Day, DayState] = field(default_factory=dict)
-    months: Mapping[str, File] = field(default_factory=dict)
+    months: Mapping[str, MonthState] = field(default_factory=dict)
     pairs: frozenset[tuple[date, date]] = frozenset()
 
     def files(self) -> set[str]:
         """The files in force."""
-        states = [file for day in self.days.values() for file in (day.rollup, day.keys)]
-        return {file.path for file in (*states, *self.months.values()) if file is not None}
+        states: list[DayState | MonthState] = [*self.days.values(), *self.months.values()]
+        return {file.path for state in states for file in state.files}
 
     def rollup_files(self) -> list[str]:
         """The rollup's files in force, in the order of their days."""
         return sorted(day.rollup.path for day in self.days.values() if day.rollup is not None)
+
+    def account_files(self) -> list[str]:
+        """The rollup without users, in the order of its days."""
+        return sorted(day.accounts.path for day in self.days.values() if day.accounts is not None)
+
+    def user_files(self) -> list[str]:
+        """The active days of users, in the order of their months."""
+        return sorted(month.users.path for month in self.months.values() if month.users is not None)
 
 
 def read(folder: Path) -> Manifest:
@@ -124,7 +160,7 @@ def _plain(manifest: Manifest) -> dict[str, Any]:
         "schemas": [list(columns.items()) for columns in schemas],
         "parts": {name: _plain_part(part, schemas) for name, part in manifest.parts.items()},
         "days": {_text(day): _plain_day(state) for day, state in manifest.days.items()},
-        "months": {month: [file.path, file.size] for month, file in manifest.months.items()},
+        "months": {month: [_plain_file(s.accounts), _plain_file(s.users)] for month, s in manifest.months.items()},
         "pairs": sorted([a.isoformat(), b.isoformat()] for a, b in manifest.pairs),
     }
 
@@ -135,8 +171,12 @@ def _plain_part(part: PartState, schemas: list[Mapping[str, str]]) -> list[Any]:
 
 
 def _plain_day(day: DayState) -> list[Any]:
-    files = [[file.path, file.size] if file is not None else None for file in (day.rollup, day.keys)]
+    files = [_plain_file(file) for file in (day.rollup, day.accounts, day.keys)]
     return [*files, [[f.rule, f.column, f.kind, f.message, f.rows, list(f.examples)] for f in day.findings]]
+
+
+def _plain_file(file: File | None) -> list[Any] | None:
+    return None if file is None else [file.path, file.size]
 
 
 def _from_plain(content: dict[str, Any]) -> Manifest:
@@ -148,15 +188,16 @@ def _from_plain(content: dict[str, Any]) -> Manifest:
         for name, (stamp, schema, days) in content["parts"].items()
     }
     days = {
-        _day(text): DayState(_file(rollup), _file(keys), tuple(_finding(f) for f in findings))
-        for text, (rollup, keys, findings) in content["days"].items()
+        _day(text): DayState(_file(rollup), _file(accounts), _file(keys), tuple(_finding(f) for f in findings))
+        for text, (rollup, accounts, keys, findings) in content["days"].items()
     }
+    months = content["months"]
     return Manifest(
         definition=content["definition"],
         columns=dict(content["columns"]),
         parts=parts,
         days=days,
-        months={month: File(path, size) for month, (path, size) in content["months"].items()},
+        months={month: MonthState(File(*accounts), _file(users)) for month, (accounts, users) in months.items()},
         pairs=frozenset((date.fromisoformat(a), date.fromisoformat(b)) for a, b in content["pairs"]),
     )
 

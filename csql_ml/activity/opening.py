@@ -14,6 +14,7 @@ from csql_ml.activity.folder import PATIENCE, Folder
 from csql_ml.activity.rollup import columns_of, no_rows
 from csql_ml.activity.source import EventSource, merged
 from csql_ml.activity.store import LackingColumnsError, Store, Updated
+from csql_ml.activity.summaries import no_user_months, user_months_sql
 from csql_ml.contract.checking import lacking_report, table_report
 from csql_ml.contract.findings import EXAMPLES, LONGEST_EXAMPLE
 from csql_ml.contract.report import Problem, TableReport
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from csql_ml.config import Config
     from csql_ml.source_duckdb import DuckDBWarehouse
 
-#: The file's own column says the day; DuckDB leaves out files by the day in their name.
-_BY_NAME = ", hive_partitioning = true, hive_types = {'day': DATE}"
+#: DuckDB leaves out files by the day or month in their folder's name.
+_BY_DAY = ", hive_partitioning = true, hive_types = {'day': DATE}"
+_BY_MONTH = ", hive_partitioning = true, hive_types = {'month': DATE}"
 _ACCOUNTS, _KNOWN, _UNKNOWN = "csql_activity_accounts", "csql_known_accounts", "csql_unknown_accounts"
 
 
@@ -45,6 +47,8 @@ class Activity:
     ----------
     table
         See `csql_ml.activity.rollup.rollup`; reads the files in force, as long as the context is open.
+    account_days, user_months
+        Its summaries: see `csql_ml.activity.summaries`. ``month`` is a month's first day.
     report
         What validation of the events found: the same as if all of them had been checked at once.
     columns
@@ -58,6 +62,8 @@ class Activity:
     """
 
     table: ir.Table
+    account_days: ir.Table
+    user_months: ir.Table
     report: TableReport
     columns: frozenset[str]
     days_built: int
@@ -120,7 +126,7 @@ def open_store(
         stack.callback(source.close)
         folder = Folder(store_path(config))
         with folder.locked(patience), warehouse.reading("events"):
-            store = Store(folder, source, config, lambda files: _summary(warehouse, folder, files))
+            store = Store(folder, source, config, lambda month, files: _summary(warehouse, folder, month, files))
             updated = _update(store)
             if isinstance(updated, Updated):
                 stack.enter_context(folder.reading(updated.manifest.files()))
@@ -142,15 +148,19 @@ def _without_rollup(warehouse: DuckDBWarehouse, error: LackingColumnsError) -> A
     raw = warehouse.read("events")
     assert raw is not None
     report = lacking_report(EVENTS, error.lacking, error.present, int(raw.count().execute()))
-    return Activity(_empty(warehouse), report, frozenset(error.present), 0, None, None)
+    return Activity(*_empty(warehouse), report, frozenset(error.present), 0, None, None)
 
 
-def _empty(warehouse: DuckDBWarehouse) -> ir.Table:
-    warehouse.connection.con.register("csql_no_rows", no_rows(warehouse.config))
-    warehouse.run("CREATE OR REPLACE TABLE csql_no_activity AS SELECT * FROM csql_no_rows")
-    warehouse.connection.con.unregister("csql_no_rows")
-    table: ir.Table = warehouse.connection.table("csql_no_activity")
-    return table
+def _empty(warehouse: DuckDBWarehouse) -> tuple[ir.Table, ir.Table, ir.Table]:
+    """The rollup and its summaries without rows."""
+    rows = no_rows(warehouse.config)
+    tables = {"rollup": rows, "account_days": rows.drop_columns("user_id"), "user_months": no_user_months()}
+    for name, table in tables.items():
+        warehouse.connection.con.register("csql_no_rows", table)
+        warehouse.run(f"CREATE OR REPLACE TABLE csql_no_{name} AS SELECT * FROM csql_no_rows")
+        warehouse.connection.con.unregister("csql_no_rows")
+    rollup, account_days, user_months = (warehouse.connection.table(f"csql_no_{name}") for name in tables)
+    return rollup, account_days, user_months
 
 
 def _read_parquet(folder: Folder, files: Iterable[str], options: str = ", hive_partitioning = false") -> str:
@@ -158,13 +168,18 @@ def _read_parquet(folder: Folder, files: Iterable[str], options: str = ", hive_p
     return f"read_parquet([{paths}]{options})"
 
 
-def _summary(warehouse: DuckDBWarehouse, folder: Folder, files: list[str]) -> pa.Table:
-    """Events, first day and newest known day of the accounts of some files."""
-    query = (
+def _summary(warehouse: DuckDBWarehouse, folder: Folder, month: str, files: list[str]) -> tuple[pa.Table, pa.Table]:
+    """Events, first day and newest known day of a month's accounts; the active days of its users."""
+    rows = _read_parquet(folder, files)
+    accounts = (
         "SELECT account_id, sum(events)::BIGINT AS events, min(day) AS first_day, max(known_day) AS last_known_day "
-        f"FROM {_read_parquet(folder, files)} GROUP BY account_id ORDER BY account_id"
+        f"FROM {rows} GROUP BY account_id ORDER BY account_id"
     )
-    return warehouse.connection.con.execute(query).to_arrow_reader().read_all()
+    by_account, by_user = (
+        warehouse.connection.con.execute(query).to_arrow_reader().read_all()
+        for query in (accounts, user_months_sql(rows, month))
+    )
+    return by_account, by_user
 
 
 class _Opened:
@@ -179,19 +194,20 @@ class _Opened:
         columns = frozenset(name for name in self._updated.manifest.columns if name)
         built = len(self._updated.built)
         if not self._files:
-            return Activity(_empty(self._warehouse), self._report(0, []), columns, built, None, None)
+            return Activity(*_empty(self._warehouse), self._report(0, []), columns, built, None, None)
         strangers = self._strangers(tables["accounts"])
-        table = self._rollup(without_unknown=bool(strangers))
+        where = f" WHERE account_id NOT IN (SELECT account_id FROM {_UNKNOWN})" if strangers else ""
+        table = self._rollup(where)
         sums = "coalesce(sum(events), 0)::BIGINT, min(first_day), max(last_known_day)"
         ((events, first, last),) = self._warehouse.rows(f"SELECT {sums} FROM {_KNOWN}")
         report = self._report(int(events), strangers)
         if "contracts" in tables and not any(problem.action == "stop" for problem in report.problems):
             report = replace(report, problems=(*report.problems, *self._early(table, tables["contracts"])))
-        return Activity(table, report, columns, built, first, last)
+        return Activity(table, self._account_days(where), self._user_months(where), report, columns, built, first, last)
 
     def _strangers(self, accounts: ir.Table) -> list[Problem]:
         """Tell the accounts of the rollup apart; a problem if there are unknown ones."""
-        months = [file.path for file in self._updated.manifest.months.values()]
+        months = [state.accounts.path for state in self._updated.manifest.months.values()]
         self._warehouse.view(
             _ACCOUNTS,
             "SELECT account_id, sum(events)::BIGINT AS events, min(first_day) AS first_day, "
@@ -212,12 +228,25 @@ class _Opened:
         examples = tuple(row[0] for row in self._warehouse.rows(f"{shown} LIMIT {EXAMPLES}"))
         return [Problem(EVENTS.name, column, kind, int(events), action, message, examples)] if events else []
 
-    def _rollup(self, *, without_unknown: bool) -> ir.Table:
-        files = _read_parquet(self._folder, self._files, _BY_NAME)
-        where = f" WHERE account_id NOT IN (SELECT account_id FROM {_UNKNOWN})" if without_unknown else ""
-        names = ", ".join(columns_of(self._warehouse.config))
-        self._warehouse.view("csql_activity", f"SELECT {names} FROM {files}{where}")
-        table: ir.Table = self._warehouse.connection.table("csql_activity")
+    def _rollup(self, where: str) -> ir.Table:
+        return self._view("csql_activity", columns_of(self._warehouse.config), self._files, _BY_DAY, where)
+
+    def _account_days(self, where: str) -> ir.Table:
+        columns = [name for name in columns_of(self._warehouse.config) if name != "user_id"]
+        files = self._updated.manifest.account_files()
+        return self._view("csql_account_days", columns, files, _BY_DAY, where)
+
+    def _user_months(self, where: str) -> ir.Table:
+        files = self._updated.manifest.user_files()
+        if not files:
+            return _empty(self._warehouse)[2]
+        return self._view("csql_user_months", no_user_months().column_names, files, _BY_MONTH, where)
+
+    def _view(self, name: str, columns: Iterable[str], files: Iterable[str], options: str, where: str) -> ir.Table:
+        """Some columns of files, leaving files out by what is in their names."""
+        source = _read_parquet(self._folder, files, options)
+        self._warehouse.view(name, f"SELECT {', '.join(columns)} FROM {source}{where}")
+        table: ir.Table = self._warehouse.connection.table(name)
         return table
 
     def _report(self, kept: int, strangers: list[Problem]) -> TableReport:

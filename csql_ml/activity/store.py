@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from csql_ml.activity import manifest as manifests
 from csql_ml.activity.event_keys import Keys
 from csql_ml.activity.folder import Folder
-from csql_ml.activity.manifest import DayState, File, Manifest, PartState
+from csql_ml.activity.manifest import DayState, Manifest, MonthState, PartState
 from csql_ml.activity.source import BuiltDay, Contents, Day, EventSource
+from csql_ml.activity.summaries import account_days
 from csql_ml.contract.checking import lacking_columns
 from csql_ml.contract.tables import EVENTS
 from csql_ml.run_files import fingerprint
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
     from csql_ml.config import Config
 
-#: ``summarise(files)``: the accounts of some files of the rollup.
-Summarise = Callable[[list[str]], "pa.Table"]
+#: ``summarise(month, files)``: accounts and users of the rollup's files of a month.
+Summarise = Callable[[str, list[str]], "tuple[pa.Table, pa.Table]"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Store:
     Parameters
     ----------
     summarise
-        Makes a table of accounts of some of the rollup's files, which are given by their path.
+        Makes the tables of a `csql_ml.activity.manifest.MonthState` of its month's files, given by their paths.
     """
 
     def __init__(self, folder: Folder, source: EventSource, config: Config, summarise: Summarise) -> None:
@@ -138,13 +139,9 @@ class Store:
         return {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)} | self._damaged(old)
 
     def _damaged(self, old: Manifest) -> set[Day]:
-        """Days whose files are not there in full, or whose month's accounts are not."""
-        bad = {
-            d
-            for d, state in old.days.items()
-            if not (self._folder.holds(state.rollup) and self._folder.holds(state.keys))
-        }
-        months = {month for month, file in old.months.items() if not self._folder.holds(file)}
+        """Days whose files are not there in full, or whose month's are not."""
+        bad = {day for day, state in old.days.items() if not all(map(self._folder.holds, state.files))}
+        months = {month for month, state in old.months.items() if not all(map(self._folder.holds, state.files))}
         return bad | {day for day in old.days if day is not None and _month(day) in months}
 
     # ------------------------------------------------------------ what is built
@@ -182,24 +179,29 @@ class Store:
         return load
 
     def _write_day(self, day: BuiltDay) -> DayState:
-        rollup = keys = None
+        rollup = accounts = keys = None
         if day.day is not None and day.rows.num_rows:
-            rollup = self._folder.write_table(f"day={day.day.isoformat()}", "rollup", day.rows)
+            below = f"day={day.day.isoformat()}"
+            rollup = self._folder.write_table(below, "rollup", day.rows)
+            accounts = self._folder.write_table(below, "accounts", account_days(day.rows))
         if day.day is not None and day.keys is not None:
             keys = self._folder.write_keys(day.day, day.keys)
-        return DayState(rollup, keys, day.findings)
+        return DayState(rollup, accounts, keys, day.findings)
 
-    def _months(self, old: Manifest, days: Mapping[Day, DayState], built: Iterable[Day]) -> dict[str, File]:
-        """The accounts of every month; those without a day that was built are as they were."""
+    def _months(self, old: Manifest, days: Mapping[Day, DayState], built: Iterable[Day]) -> dict[str, MonthState]:
+        """Every month with activity; those without a day that was built are as they were."""
         files: dict[str, list[str]] = {}
         for day, state in days.items():
             if day is not None and state.rollup is not None:
                 files.setdefault(_month(day), []).append(state.rollup.path)
         touched = {_month(day) for day in built if day is not None}
-        months = {month: file for month, file in old.months.items() if month in files and month not in touched}
+        months = {month: state for month, state in old.months.items() if month in files and month not in touched}
         for month in sorted(touched & files.keys()):
-            months[month] = self._folder.write_table(
-                f"month={month}", "accounts", self._summarise(sorted(files[month]))
+            accounts, users = self._summarise(month, sorted(files[month]))
+            below = f"month={month}-01"
+            months[month] = MonthState(
+                self._folder.write_table(below, "accounts", accounts),
+                self._folder.write_table(below, "users", users) if users.num_rows else None,
             )
         return months
 

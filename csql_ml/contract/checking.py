@@ -86,7 +86,9 @@ def _kept_text(judged: ir.Table, column: str, *, some_only: bool) -> ir.StringVa
 
 def _same_text(raw: dt.DataType, typed: dt.DataType) -> bool:
     """Whether a good value and its typed form are written alike."""
-    return raw == typed or (raw.is_timestamp() and typed.is_timestamp() and raw.timezone == typed.timezone)
+    if isinstance(raw, dt.Timestamp) and isinstance(typed, dt.Timestamp):
+        return bool(raw.timezone == typed.timezone)
+    return bool(raw == typed)
 
 
 def with_text(rows: ir.Table, present: Collection[str]) -> ir.Table:

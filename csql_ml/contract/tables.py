@@ -94,7 +94,7 @@ RECORDED_AT = Column(
 )
 
 LEAD_TYPES = ("upsell", "cross_sell", "referral")
-NOT_CSQL_TYPES = ("renewal", "churn_save")
+NOT_CSQL_TYPES = ("renewal", "churn_save", "withdrawn")
 
 
 def _required(name: str, dtype: DType, description: str, **more: Any) -> Column:
@@ -252,7 +252,7 @@ CSQLS = _table(
     _required(
         "type",
         "string",
-        "Upsell, cross-sell or referral; renewals and churn saves may stand in a CRM but are never counted.",
+        "Upsell, cross-sell or referral; renewals, churn saves and withdrawn leads may be in a CRM but never count.",
         values=(*LEAD_TYPES, *NOT_CSQL_TYPES),
     ),
     _required("created_at", "timestamp", "When CS raised it."),

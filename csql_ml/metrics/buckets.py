@@ -4,6 +4,9 @@ The bounds of all periods cut the days before the as-of date into disjoint bucke
 one; rows are merged once per account and bucket, and a period is the merge of its buckets. Distinct users do not
 merge as numbers: each user gets one bit per bucket of activity, and a period's users are those with one of its bits.
 So the days are read twice, however many periods there are.
+
+Where the rollup has summaries (`Summaries`), they are read in its place: sums and sets need no users, and users need
+no more than the days on which they were active.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import pairwise
 from operator import or_
 from typing import Any
 
@@ -18,6 +22,7 @@ import ibis
 import ibis.expr.types as ir
 
 from csql_ml.metrics.definition import Measure, Merge, Period, aggregate
+from csql_ml.metrics.measures import within
 
 #: Bits used of a signed 64-bit integer.
 MASK_BITS = 62
@@ -62,6 +67,25 @@ class Buckets:
         cases += [(days_ago <= end, ibis.literal(1 << i, "int64")) for i, end in enumerate(ends)]
         return ibis.cases(*cases, else_=ibis.literal(0, "int64"))
 
+    def bits_of_month(self, active: Any, first_day: Any, mask: int) -> Any:
+        """The bits, in a mask, of the buckets into which active days of a calendar month fall.
+
+        Parameters
+        ----------
+        active
+            A bit per active day of the month, its first day lowest.
+        first_day
+            How many days ago the month's first day was.
+        """
+        one, zero = ibis.literal(1, "int64"), ibis.literal(0, "int64")
+        edges = self.edges[mask * MASK_BITS :][: MASK_BITS + 1]
+        newer_than = [one << within(first_day - edge, 0, 31).cast("int64") for edge in edges]
+        bits = [
+            ibis.ifelse((active & (newer - older)) != 0, ibis.literal(1 << i, "int64"), zero)
+            for i, (newer, older) in enumerate(pairwise(newer_than))
+        ]
+        return reduce(or_, bits)
+
     def within(self, period: Period) -> tuple[int, int]:
         """First and last bucket of a period."""
         return self.edges.index(period.ago), self.edges.index(period.reach) - 1
@@ -71,6 +95,24 @@ class Buckets:
         first, last = self.within(period)
         low, high = (min(max(n - mask * MASK_BITS, 0), MASK_BITS) for n in (first, last + 1))
         return (1 << high) - (1 << low)
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """What the rollup comes to without the users, and what is left of it with nothing but the users.
+
+    Attributes
+    ----------
+    account_days
+        As the rollup, without ``user_id``: one row per account, day and day it became known.
+    user_months
+        One row per ``account_id``, ``user_id`` and calendar month (and per day on which late rows became known):
+        ``active``, a bit per day of the month, its first day lowest; as of a date ``month_days_ago``, how many days
+        ago the month began.
+    """
+
+    account_days: ir.Table
+    user_months: ir.Table
 
 
 @dataclass(frozen=True)
@@ -90,17 +132,53 @@ class ActivityMeasures:
         """The buckets of all periods."""
         return Buckets.of(self._period(name) for name in self.wanted)
 
-    def steps(self, rows: ir.Table) -> dict[str, ir.Table]:
-        """Named steps over rows with ``days_ago``; `tables` are the last of each kind, one row per account."""
-        rows = rows.filter(self.buckets.covers(rows.days_ago))
+    def steps(self, rows: ir.Table, summaries: Summaries | None = None) -> dict[str, ir.Table]:
+        """Named steps, the last of each kind with one row per account.
+
+        Parameters
+        ----------
+        rows
+            The rollup as of a date, with ``days_ago``.
+        summaries
+            Of the same rows.
+        """
         steps: dict[str, ir.Table] = {}
         if self._summed:
-            steps["activity_by_bucket"] = self._by_bucket(rows)
+            summed = summaries.account_days if summaries is not None and self.without_users else rows
+            steps["activity_by_bucket"] = self._by_bucket(self._covered(summed))
             steps["activity"] = self._by_account(steps["activity_by_bucket"])
         if self._users:
-            steps["users_by_bucket"] = self._by_user(rows)
-            steps["active_users"] = self._count_users(steps["users_by_bucket"])
+            by_user = self._by_user(self._covered(rows))
+            if summaries is not None and self.by_active_days:
+                by_user = self._by_user_month(summaries.user_months)
+            steps["users_by_bucket"] = by_user
+            steps["active_users"] = self._count_users(by_user)
         return steps
+
+    def sources(self, rows: ir.Table, summaries: Summaries | None = None) -> dict[str, ir.Table]:
+        """What `steps` reads, by name."""
+        read: dict[str, ir.Table] = {}
+        for some, summed, name in (
+            (self._summed, self.without_users, "account_days"),
+            (self._users, self.by_active_days, "user_months"),
+        ):
+            if some:
+                from_summary = summaries is not None and summed
+                read |= {name: getattr(summaries, name)} if from_summary else {"recent_activity": rows}
+        return read
+
+    def _covered(self, rows: ir.Table) -> ir.Table:
+        return rows.filter(self.buckets.covers(rows.days_ago))
+
+    @cached_property
+    def without_users(self) -> bool:
+        """Whether amounts are the same over rows that were added up before; smallest and largest ones are not."""
+        return all(self._merge(name).how in ("sum", "or") for name in self._summed)
+
+    @cached_property
+    def by_active_days(self) -> bool:
+        """Whether users are counted by nothing but the days on which they were active."""
+        return self._kinds_of_users == (None,)
 
     def _period(self, name: str) -> Period:
         return self._merge(name).period(self.wanted[name][1])
@@ -149,6 +227,13 @@ class ActivityMeasures:
             for mask in self.buckets.masks
         }
         return named.group_by("account_id", "user_id").aggregate(**masks)
+
+    def _by_user_month(self, months: ir.Table) -> ir.Table:
+        bits = {
+            _mask(None, mask): self.buckets.bits_of_month(months.active, months.month_days_ago, mask).bit_or()
+            for mask in self.buckets.masks
+        }
+        return months.group_by("account_id", "user_id").aggregate(**bits)
 
     def _bit(self, rows: ir.Table, column: str | None, mask: int) -> Any:
         bit = self.buckets.bit(rows.days_ago, mask)

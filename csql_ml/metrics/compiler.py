@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from csql_ml.metrics import measures as M
-from csql_ml.metrics.buckets import ActivityMeasures, Wanted
+from csql_ml.metrics.buckets import ActivityMeasures, Summaries, Wanted
 from csql_ml.metrics.definition import Measure, Metric, Period, has_step, reached_column
 from csql_ml.metrics.settings import threshold_of
 from csql_ml.metrics.sharing import with_shared_parts
@@ -218,7 +218,9 @@ class Compiler:
                 lost[metric.name] = tuple(sorted(r for r in reasons if r))
         return lost
 
-    def compile(self, tables: Mapping[str, ir.Table], available: Available) -> Compiled:
+    def compile(
+        self, tables: Mapping[str, ir.Table], available: Available, summaries: Summaries | None = None
+    ) -> Compiled:
         """Compile over tables that were cut at one as-of date.
 
         Parameters
@@ -228,8 +230,10 @@ class Compiler:
             that are not older than `reach`.
         available
             What there is; `Available.history` and `Available.users_known` are those of the date.
+        summaries
+            Of ``recent_activity``, where the rollup has them.
         """
-        measured = _Measured(self.wanted, available)
+        measured = _Measured(self.wanted, available, summaries)
         joined = measured.joined(tables)
         columns, facts = self._columns(joined)
         parts, moved = with_shared_parts(joined, columns)
@@ -307,15 +311,20 @@ class _Measured:
         Filled by `joined`: one per aggregation, in the order they are computed.
     """
 
-    def __init__(self, wanted: Wanted, available: Available) -> None:
-        self._wanted, self._available = wanted, available
+    def __init__(self, wanted: Wanted, available: Available, summaries: Summaries | None) -> None:
+        self._wanted, self._available, self._summaries = wanted, available, summaries
         self._computable = {n: pair for n, pair in wanted.items() if available.why_never(pair[0]) is None}
+        merged = {n: pair for n, pair in self._computable.items() if pair[0].merge is not None}
+        self._activity = ActivityMeasures(merged) if merged else None
+        self._free = {n: pair for n, pair in self._computable.items() if n not in merged}
         self.steps: dict[str, ir.Table] = {}
 
     def joined(self, tables: Mapping[str, ir.Table]) -> ir.Table:
         """One row per account of the spine."""
-        sources = {"accounts", "contracts"} | {_rows_of(measure) for measure, _ in self._computable.values()}
-        self.steps |= {f"{name}_as_of": tables[name] for name in sorted(sources)}
+        cuts = {n: tables[n] for n in {"accounts", "contracts"} | {_rows_of(m) for m, _ in self._free.values()}}
+        if self._activity is not None:
+            cuts |= self._activity.sources(tables["recent_activity"], self._summaries)
+        self.steps |= {f"{name}_as_of": cuts[name] for name in sorted(cuts)}
         joined = self.steps["spine"] = _spine(tables)
         for i, part in enumerate(self._parts(tables)):
             joined = joined.left_join(part, "account_id", rname=f"{{name}}_{i}")
@@ -325,16 +334,14 @@ class _Measured:
 
     def _parts(self, tables: Mapping[str, ir.Table]) -> list[ir.Table]:
         """Tables of one row per account that hold the computable measures."""
-        merged = {n: pair for n, pair in self._computable.items() if pair[0].merge is not None}
         parts: list[ir.Table] = []
-        if merged:
-            steps = ActivityMeasures(merged).steps(tables["recent_activity"])
+        if self._activity is not None:
+            steps = self._activity.steps(tables["recent_activity"], self._summaries)
             self.steps |= steps
-            parts += [steps[name] for name in ("activity", "active_users") if name in steps]
-        free = {n: pair for n, pair in self._computable.items() if n not in merged}
-        sources = {n: _rows_of(measure) for n, (measure, _) in free.items()}
+            parts += [steps[name] for name in PASSES if name in steps]
+        sources = {n: _rows_of(measure) for n, (measure, _) in self._free.items()}
         for source in sorted(set(sources.values())):
-            chosen = {n: pair for n, pair in free.items() if sources[n] == source}
+            chosen = {n: pair for n, pair in self._free.items() if sources[n] == source}
             parts.append(_aggregate(tables[source], chosen, self._available.config))
             self.steps[f"{source}_by_row" if source in self.steps else source] = parts[-1]
         return parts
@@ -357,9 +364,8 @@ def _spine(tables: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def _rows_of(measure: Measure) -> str:
-    """The as-of table a measure reads: a period bounds its rows; a free measure of a state may look at all days."""
-    bounded = measure.merge is not None or not measure.state
-    return "recent_activity" if measure.source == "activity" and bounded else measure.source
+    """The as-of table a measure without a merge reads: a period bounds its rows; a state may look at all days."""
+    return "recent_activity" if measure.source == "activity" and not measure.state else measure.source
 
 
 def _aggregate(rows: ir.Table, computable: Wanted, config: Config) -> ir.Table:
