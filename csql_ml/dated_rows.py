@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import ibis
@@ -18,6 +18,7 @@ from csql_ml.days import local_day
 ToDay = Callable[[Any], Any]
 #: Clock changes that are written into SQL; instants before and after them ask the engine's calendar.
 _MOST_CHANGES = 12
+_NUMBERS = count()
 _FROM, _UNTIL = date(1990, 1, 1), date(2040, 1, 1)
 
 
@@ -59,7 +60,7 @@ class ZoneArithmetic:
     """
 
     def __init__(self, connection: Any, zone: str) -> None:
-        self._zone = zone
+        self._connection, self._zone = connection, zone
         begin, end = (f"TIMESTAMP '{day.isoformat()}'" for day in (_FROM, _UNTIL))
         local = f"timezone('{zone}', CAST(day AS TIMESTAMPTZ))"
         offset = f"CAST(epoch({local}) - epoch(day) AS BIGINT)"
@@ -69,25 +70,24 @@ class ZoneArithmetic:
         self._changes: list[tuple[date, int]] = [(_FROM, offsets[0][1]), *found]
 
     def days(self, newest: date) -> ToDay:
-        """How an instant becomes a day, fastest in the years before ``newest``."""
+        """How an instant becomes a day, fastest in the years before ``newest``; a macro, which Ibis need not build."""
         last = bisect_right(self._changes, (newest + timedelta(days=366), 0))
         chosen = self._changes[max(0, last - _MOST_CHANGES) : last]
         end = self._changes[last][0] if last < len(self._changes) else _UNTIL
 
+        calendar = f"CAST(timezone('{self._zone}', CAST(instant AS TIMESTAMPTZ)) AS DATE)"
+        cases = [f"WHEN instant >= TIMESTAMP '{end}' THEN {calendar}"]
+        for day, after in reversed(chosen):
+            shifted = f"CAST(instant + INTERVAL ({after}) SECOND AS DATE)"
+            cases.append(f"WHEN instant >= TIMESTAMP '{day + timedelta(days=1)}' THEN {shifted}")
+            cases.append(f"WHEN instant >= TIMESTAMP '{day}' THEN {calendar}")
+        name = f"csql_local_day_{next(_NUMBERS)}"
+        macro = f"CREATE TEMP MACRO {name}(instant) AS CASE {' '.join(cases)} ELSE {calendar} END"
+        self._connection.con.execute(macro)
+
+        @ibis.udf.scalar.builtin(name=name, signature=(("timestamp",), "date"))  # type: ignore[untyped-decorator]
         def to_day(instant: Any) -> Any:
-            calendar = local_day(instant, self._zone)
-            cases = [(instant >= _midnight(end), calendar)]
-            for day, after in reversed(chosen):
-                cases.append((instant >= _midnight(day + timedelta(days=1)), _shifted(instant, after)))
-                cases.append((instant >= _midnight(day), calendar))
-            return ibis.cases(*cases, else_=calendar)
+            """The macro's day."""
 
-        return to_day
-
-
-def _midnight(day: date) -> Any:
-    return ibis.literal(day.isoformat(), "timestamp")
-
-
-def _shifted(instant: Any, seconds: int) -> Any:
-    return (instant + ibis.interval(seconds=seconds)).date()
+        result: ToDay = to_day
+        return result

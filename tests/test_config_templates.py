@@ -24,7 +24,7 @@ from csql_ml.dated_rows import dated
 from csql_ml.errors import ConfigError
 from csql_ml.metrics import registry
 from csql_ml.metrics.compiler import Available, Compiler
-from csql_ml.snapshots import cut, cut_activity
+from csql_ml.as_of import cut, cut_activity
 from csql_ml.sources import open_warehouse
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"

@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from csql_ml import activity, snapshots
+from csql_ml import as_of as as_of_cut
 from csql_ml.contract.report import Inputs
 from csql_ml.dated_sql import PLACEHOLDER, DatedSql, placeholders
 from csql_ml.metrics.compiler import Compiler
@@ -21,6 +22,7 @@ from csql_ml.metrics.definition import Measure
 from csql_ml.snapshots import Snapshot, SnapshotBuilder
 from tests.properties.test_no_look_ahead import AS_OF, CONFIG, CUT_OFF, INSTANT, base, news, together
 from tests.properties.typed_inputs import typed_inputs
+from tests.summaries_of import summaries_of
 
 DATES = (AS_OF, date(2025, 2, 1), date(2025, 11, 1), date(2026, 3, 1), date(2025, 7, 4))
 
@@ -129,6 +131,18 @@ def test_merged_measures_equal_aggregates_over_single_rows(events: list[dict[str
     assert_same(made.build(AS_OF), without_merging(made).build(AS_OF))
 
 
+@settings(max_examples=3, phases=[Phase.generate])
+@given(st.lists(event, min_size=20, max_size=60), st.sampled_from(DATES))
+def test_summaries_give_the_snapshots_that_the_rollup_gives(events: list[dict[str, Any]], as_of: date) -> None:
+    made = builder(typed_inputs({**base(), "events": as_rows(events)}))
+    summaries = summaries_of(made._inputs.con, made._activity)
+    with_them = SnapshotBuilder(made._inputs, made._activity, CONFIG, summaries)
+    assert_same(with_them.build(as_of), made.build(as_of))
+    steps = set(with_them.plan(as_of).steps)
+    assert {"account_days_as_of", "user_months_as_of"} <= steps
+    assert "recent_activity_as_of" not in steps
+
+
 def test_the_plain_aggregates_of_that_test_have_no_buckets(shared: SnapshotBuilder) -> None:
     plain = without_merging(shared).plan(AS_OF)
     assert "recent_activity" in plain.steps
@@ -201,7 +215,7 @@ def test_every_step_is_named_and_reads_the_steps_before_it(inputs: Inputs, share
 @given(st.lists(event, min_size=0, max_size=12), st.sampled_from(DATES))
 def test_the_looks_at_single_days_find_what_all_days_say(events: list[dict[str, Any]], as_of: date) -> None:
     made = builder(typed_inputs({**base(), "events": as_rows(events)}))
-    known = snapshots.cut_activity(made._activity, as_of)
+    known = as_of_cut.cut_activity(made._activity, as_of)
     ends = made._inputs.con.to_pandas(snapshots._ends(known)).iloc[0]
     found, reach = made._known(as_of), made._compiler.reach
     assert found.newest == (None if pd.isna(ends["newest"]) else ends["newest"])

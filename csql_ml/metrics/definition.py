@@ -5,7 +5,7 @@ signal. Feature columns, monotone constraints, explanation groups, score terms, 
 sentences of the reports are all read off it.
 
 Formulas see no dates. They are written over *measures*: aggregates of one input table in a `Period` counted in days
-before the as-of date. The tables a measure gets were cut at the as-of date by `csql_ml.snapshots`, so a formula cannot
+before the as-of date. The tables a measure gets were cut at the as-of date by `csql_ml.as_of`, so a formula cannot
 look ahead.
 """
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from csql_ml import snapshots
+from csql_ml import as_of as as_of_cut
 from csql_ml.config import Config
 from csql_ml.metrics import registry
 from csql_ml.metrics.definition import features_of
@@ -98,6 +98,6 @@ def test_what_became_known_later_changes_nothing(other: Engine, worlds: tuple[Ro
 
 def test_a_loosened_bound_is_caught(other: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     [unchanged] = snapshots_of(other, base(), CONFIG, [AS_OF])
-    monkeypatch.setattr(snapshots, "known_before", lambda day, as_of: day <= as_of)
+    monkeypatch.setattr(as_of_cut, "known_before", lambda day, as_of: day <= as_of)
     [changed] = snapshots_of(other, together(base(), news(CUT_OFF)), CONFIG, [AS_OF])
     assert len(differences(values_of(changed), values_of(unchanged))) > 30

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from csql_ml import snapshots
+from csql_ml import as_of as as_of_cut
 from csql_ml.config import Config
 from csql_ml.errors import UsageError
 from csql_ml.leak_check import LeakReport, check_leaks
@@ -130,7 +130,7 @@ def line_of(start: str) -> int:
 
 
 def test_a_cut_that_is_loose_by_one_instant_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "known_before", lambda day, as_of: day <= as_of)
+    monkeypatch.setattr(as_of_cut, "known_before", lambda day, as_of: day <= as_of)
     report = checked(tmp_path, HONEST, ["per_seat"])
     assert {f.of for f in report.findings} == {"per_seat"}
     assert "news known at or after the cut-off change its value" in report.findings[0].message

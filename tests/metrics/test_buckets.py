@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csql_ml.metrics import measures as M
-from csql_ml.metrics.buckets import MASK_BITS, ActivityMeasures, Buckets
+from csql_ml.metrics.buckets import MASK_BITS, ActivityMeasures, Buckets, Summaries
 from csql_ml.metrics.definition import Measure, Merge, Period
 
 periods = st.builds(Period, st.integers(1, 90), st.integers(0, 90))
@@ -97,8 +101,45 @@ def test_more_buckets_than_one_mask_has_bits() -> None:
     assert_as_by_hand(frame, wanted)
 
 
-def assert_as_by_hand(frame: pd.DataFrame, wanted: dict[str, tuple[Measure, Period]]) -> None:
-    steps = ActivityMeasures(wanted).steps(ibis.memtable(frame))
+@settings(max_examples=25)
+@given(rollup_rows, st.lists(periods, min_size=1, max_size=6, unique=True), st.integers(1, 28))
+def test_summaries_give_what_the_rows_give(rows: list[dict[str, Any]], chosen: list[Period], today: int) -> None:
+    """Also with more buckets than a mask has bits."""
+    frame = pd.DataFrame(rows).astype({"user_id": "string"})
+    as_of = date(2025, 12, today)
+    chosen = [*chosen, *(Period(length) for length in range(1, 70, len(chosen)))]
+    measures = (measure("sum", "used"), measure("or", "bits"), measure("users"))
+    wanted = {m.column(p): (m, p) for m in measures for p in chosen}
+    assert_as_by_hand(frame, wanted, Summaries(_account_days(frame), _user_months(frame, as_of)))
+
+
+def _account_days(frame: pd.DataFrame) -> ir.Table:
+    united: dict[str, Any] = {"used": "sum", "bits": lambda bits: reduce(or_, bits)}
+    return ibis.memtable(frame.groupby(["account_id", "days_ago"], as_index=False).agg(united))
+
+
+def _user_months(frame: pd.DataFrame, as_of: date) -> ir.Table:
+    """By calendar month; one user is active only on a day that is yet to come."""
+    found: dict[tuple[str, str, int], int] = {("a1", "nobody yet", as_of.day - 1): 1 << 30}
+    for row in frame[frame["user_id"].notna()].to_dict("records"):
+        day = as_of - timedelta(days=row["days_ago"])
+        key = (row["account_id"], row["user_id"], (as_of - day.replace(day=1)).days)
+        found[key] = found.get(key, 0) | 1 << (day.day - 1)
+    months = [(*key, active) for key, active in found.items()]
+    return ibis.memtable(pd.DataFrame(months, columns=["account_id", "user_id", "month_days_ago", "active"]))
+
+
+def test_smallest_and_largest_are_taken_from_the_rows() -> None:
+    wanted = {m.column(Period(30)): (m, Period(30)) for m in (measure("max", "used"), measure("users", "used"))}
+    assert not ActivityMeasures(wanted).without_users
+    assert not ActivityMeasures(wanted).by_active_days
+
+
+def assert_as_by_hand(
+    frame: pd.DataFrame, wanted: dict[str, tuple[Measure, Period]], summaries: Summaries | None = None
+) -> None:
+    rows = ibis.memtable(frame) if summaries is None else ibis.memtable(frame.iloc[:0])
+    steps = ActivityMeasures(wanted).steps(rows, summaries)
     found = {}
     for step in ("activity", "active_users"):
         values = ibis.duckdb.connect().to_pandas(steps[step]).set_index("account_id")

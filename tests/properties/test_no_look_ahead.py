@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from csql_ml import activity, snapshots
+from csql_ml import activity
+from csql_ml import as_of as as_of_cut
 from csql_ml.config import Config
 from csql_ml.contract.tables import TABLES, Table
 from csql_ml.metrics import registry
@@ -298,5 +299,5 @@ def test_one_instant_earlier_every_metric_changes(unchanged: pd.DataFrame) -> No
 
 
 def test_a_bound_loosened_by_one_instant_is_caught(unchanged: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "known_before", lambda day, as_of: day <= as_of)
+    monkeypatch.setattr(as_of_cut, "known_before", lambda day, as_of: day <= as_of)
     assert not snapshot(together(base(), news(CUT_OFF))).equals(unchanged)
