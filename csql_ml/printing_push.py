@@ -1,4 +1,4 @@
-"""What ``csql push`` prints: text for people and the data behind it."""
+"""What ``csql push`` and ``csql pull`` print: text for people and the data behind it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from csql_ml.handoff.plan import RESTING, SENDING
+from csql_ml.handoff.pull import Pulled
 from csql_ml.handoff.push import Pushed
 from csql_ml.handoff.push_data import push_data
 from csql_ml.printing import Printed
@@ -167,3 +168,27 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], ri
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     return table
+
+
+def pulled(result: Pulled) -> Printed:
+    """Result of ``csql pull``."""
+    tables = {name: vars(counts) for name, counts in result.counts.items()}
+    data = {
+        "sink": result.sink,
+        "folder": str(result.folder),
+        "tables": tables,
+        "leads": dict(result.leads),
+        "won_arr": round(result.won_arr, 2),
+        "noted": result.noted,
+        "read_from_the_beginning": result.anew,
+    }
+    rows = [(name, *(f"{counts[c]:,}" for c in ("new", "changed", "unchanged"))) for name, counts in tables.items()]
+    title = f"Pulled from {result.sink} into {result.folder}"
+    standing = ", ".join(f"{stage} {n:,}" for stage, n in result.leads.items() if n) or "none yet"
+    text: list[Any] = [
+        _table(title, ("", "new", "changed", "unchanged"), rows, right=3),
+        "",
+        f"Leads now: {standing}; incremental ARR won {result.won_arr:,.2f}",
+        f"{result.noted:,} outcomes were news to the outbox",
+    ]
+    return Printed(text, data)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ibis.common.exceptions import IbisError
 
 from csql_ml.config import Config, TableMapping
 from csql_ml.errors import ConfigError, SourceError
-from csql_ml.source_columns import choose_columns, location_of
+from csql_ml.source_columns import choose_columns, contract_columns, location_of, with_pulled
 from csql_ml.source_files import file_relation, first_line, identifier, literal
 from csql_ml.source_postgres import Postgres, relation_of
 
@@ -103,7 +104,7 @@ class DuckDBWarehouse:
     # ------------------------------------------------------------ reading
 
     def read(self, name: str) -> ir.Table | None:
-        """The mapped source of a contract table, with its columns under their contract names and raw types.
+        """The source of a contract table, with its columns under their contract names and raw types.
 
         Parameters
         ----------
@@ -113,7 +114,8 @@ class DuckDBWarehouse:
         Returns
         -------
         ibis.expr.types.Table or None
-            Only columns of the contract; None where the table is not mapped.
+            Only columns of the contract; with the rows that `csql pull` brought. None where the table is not mapped
+            and nothing was pulled.
 
         Raises
         ------
@@ -124,19 +126,30 @@ class DuckDBWarehouse:
         ConfigError
             The query is not a single SELECT.
         """
-        mapping = self.config.data.tables.get(name)
-        if mapping is None:
-            return None
+        mapping, pulled = self.config.data.tables.get(name), self.config.pulled_file(name)
         with self.reading(name):
-            if self.remote is not None and mapping.file is None:
-                return self._copy_remote(name, mapping, self.remote)
-            source, view = f"csql_source_{name}", f"csql_input_{name}"
-            self.view(source, self.relation(name))
-            types = {row[0]: row[1] for row in self.rows(f"DESCRIBE {identifier(source)}")}
-            chosen = choose_columns(self.config, name, tuple(types))
-            columns = ", ".join(plain_column(types[theirs], theirs, ours) for ours, theirs in chosen.items())
-            self.view(view, f"SELECT {columns} FROM {identifier(source)}")
-            return self.connection.table(view)
+            mapped = None if mapping is None else self._mapped(name, mapping)
+            if pulled is None or not pulled.is_file():
+                return mapped
+            rows = self._file_relation(str(pulled), name)
+            return with_pulled(mapped, self._contract_view(f"pulled_{name}", rows, partial(contract_columns, name)))
+
+    def _mapped(self, name: str, mapping: TableMapping) -> ir.Table:
+        """The rows of the company's own source."""
+        if self.remote is not None and mapping.file is None:
+            return self._copy_remote(name, mapping, self.remote)
+        return self._contract_view(f"input_{name}", self.relation(name), partial(choose_columns, self.config, name))
+
+    def _contract_view(
+        self, what: str, relation: str, choose: Callable[[Sequence[str]], Mapping[str, str]]
+    ) -> ir.Table:
+        """A relation with the columns that ``choose`` picks, under their contract names and in plain types."""
+        source, view = f"csql_source_{what}", f"csql_{what}"
+        self.view(source, relation)
+        types = {row[0]: row[1] for row in self.rows(f"DESCRIBE {identifier(source)}")}
+        columns = ", ".join(plain_column(types[theirs], theirs, ours) for ours, theirs in choose(tuple(types)).items())
+        self.view(view, f"SELECT {columns} FROM {identifier(source)}")
+        return self.connection.table(view)
 
     def location(self, name: str) -> str:
         """Where a mapped contract table comes from, for messages."""

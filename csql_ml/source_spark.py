@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ibis.common.exceptions import IbisError
 
 from csql_ml.config import Config
 from csql_ml.errors import ConfigError, MissingExtraError, SourceError
-from csql_ml.source_columns import choose_columns, location_of
+from csql_ml.source_columns import choose_columns, contract_columns, location_of, with_pulled
 from csql_ml.source_files import first_line
 from csql_ml.spark_files import as_contract_columns, read_files
 from csql_ml.spark_session import reason, spark_errors, start_session
@@ -93,7 +93,7 @@ class SparkWarehouse:
     # ------------------------------------------------------------ reading
 
     def read(self, name: str) -> ir.Table | None:
-        """The mapped source of a contract table, with its columns under their contract names and raw types.
+        """The source of a contract table, with its columns under their contract names and raw types.
 
         Parameters
         ----------
@@ -103,7 +103,8 @@ class SparkWarehouse:
         Returns
         -------
         ibis.expr.types.Table or None
-            Only columns of the contract; None where the table is not mapped.
+            Only columns of the contract; with the rows that `csql pull` brought. None where the table is not mapped
+            and nothing was pulled.
 
         Raises
         ------
@@ -114,13 +115,21 @@ class SparkWarehouse:
         ConfigError
             The query is not a single SELECT.
         """
-        if name not in self.config.data.tables:
-            return None
+        pulled = self.config.pulled_file(name)
         with self.reading(name):
-            source = self._source(name)
-            chosen = choose_columns(self.config, name, source.columns)
-            as_contract_columns(source, chosen).createOrReplaceTempView(f"csql_input_{name}")
-            return self.connection.table(f"csql_input_{name}")
+            mapped = None
+            if name in self.config.data.tables:
+                source = self._source(name)
+                mapped = self._view(f"csql_input_{name}", source, choose_columns(self.config, name, source.columns))
+            if pulled is None or not pulled.is_file():
+                return mapped
+            rows = read_files(self.session, self.config.data_folder, str(pulled), name)
+            columns = contract_columns(name, rows.columns)
+            return with_pulled(mapped, self._view(f"csql_pulled_{name}", rows, columns))
+
+    def _view(self, view: str, frame: DataFrame, chosen: Mapping[str, str]) -> ir.Table:
+        as_contract_columns(frame, chosen).createOrReplaceTempView(view)
+        return self.connection.table(view)
 
     def location(self, name: str) -> str:
         """Where a mapped contract table comes from, for messages."""

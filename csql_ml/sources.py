@@ -37,7 +37,7 @@ class Warehouse(Protocol):
         """Close the connections and delete everything temporary."""
 
     def read(self, name: str) -> ir.Table | None:
-        """The mapped source of a contract table, with its columns under their contract names and raw types.
+        """The source of a contract table, with its columns under their contract names and raw types.
 
         Parameters
         ----------
@@ -47,7 +47,8 @@ class Warehouse(Protocol):
         Returns
         -------
         ibis.expr.types.Table or None
-            Only columns of the contract; None where the table is not mapped.
+            Only columns of the contract; with the rows that `csql pull` brought. None where the table is not mapped
+            and nothing was pulled.
 
         Raises
         ------

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from csql_ml.config.hubspot import HubSpot
+from csql_ml.config.salesforce import Salesforce
 from csql_ml.config.section import Names, Positive, Section
+from csql_ml.config.tryton import Tryton
 
 
 class Territory(Section):
@@ -65,3 +68,6 @@ class Delivery(Section):
     poll_limit: Positive = Field(3600.0, description="seconds after which a bulk job without an end is given up")
     routing: Routing = Routing()
     files: FilesSink = FilesSink()
+    tryton: Tryton = Tryton()
+    salesforce: Salesforce = Salesforce()
+    hubspot: HubSpot = HubSpot()

@@ -52,6 +52,10 @@ def _as_mapping(value: Any) -> Any:
     return {"file": value} if isinstance(value, str) else value
 
 
+#: Tables that `csql pull` adds rows to.
+PULLED_TABLES = ("csqls", "opportunities")
+
+
 class Data(Section):
     """Where the input tables are.
 
@@ -62,6 +66,11 @@ class Data(Section):
     database: str | None = Field(None, description="DuckDB file, or postgres:// URL")
     raw: dict[str, str] = Field(default_factory=dict)
     tables: dict[str, Annotated[TableMapping, BeforeValidator(_as_mapping)]] = Field(default_factory=dict)
+    pulled: Path | None = Field(
+        None,
+        description="folder where csql pull keeps outcomes from the CRM, which are added to the tables csqls and "
+        "opportunities; relative to the configuration file",
+    )
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$")
     push_down: bool = Field(
         False, description="check and roll up events inside the PostgreSQL database; only the daily rollup is copied"

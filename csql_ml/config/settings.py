@@ -11,7 +11,17 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from csql_ml.config.delivery import Delivery
-from csql_ml.config.inputs import ALL_EVENTS, BUILT_IN_SIGNALS, Catalogue, Company, Data, Signals, Spark
+from csql_ml.config.inputs import (
+    ALL_EVENTS,
+    BUILT_IN_SIGNALS,
+    PULLED_TABLES,
+    Catalogue,
+    Company,
+    Data,
+    Signals,
+    Spark,
+)
+from csql_ml.config.outcomes import Outcomes
 from csql_ml.config.own_metrics import OwnMetric
 from csql_ml.config.section import Names, OwnName, Section
 from csql_ml.config.sections import (
@@ -60,6 +70,7 @@ class Config(Section):
     scoring: Scoring = Scoring()
     handoff: Handoff = Handoff()
     delivery: Delivery = Delivery()
+    outcomes: Outcomes = Outcomes()
     tracking: Tracking = Tracking()
     models_folder: Path = Field(Path("../models"), description="relative to the configuration file")
     activity_folder: Path = Field(
@@ -99,6 +110,12 @@ class Config(Section):
     @property
     def activity_path(self) -> Path:
         return self.path(self.activity_folder)
+
+    def pulled_file(self, table: str) -> Path | None:
+        """Where `csql pull` keeps its rows of a table; None for tables and companies that it does not pull."""
+        if self.data.pulled is None or table not in PULLED_TABLES:
+            return None
+        return self.path(self.data.pulled) / f"{table}.parquet"
 
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:

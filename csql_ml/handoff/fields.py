@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 Kind = Literal["lead", "score"]
@@ -27,6 +28,8 @@ class Field:
         A change of it is worth an update. What does not count is sent along when something else changes.
     digits
         Decimals that count as a change of a number.
+    listed
+        A list, one entry a line, strongest first: another order alone is no change.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Field:
     prose: bool = False
     counts: bool = True
     digits: int = 2
+    listed: bool = False
 
 
 #: Where a record comes from; a run with nothing new in it changes these alone.
@@ -67,10 +71,10 @@ FIELDS: Mapping[Kind, tuple[Field, ...]] = {
         *_NUMBERS,
         Field("potential_arr", "number", digits=0),
         Field("currency"),
-        Field("proof_of_value", prose=True),
+        Field("proof_of_value", prose=True, listed=True),
         Field("trigger_event", prose=True),
         Field("expansion_hypothesis", prose=True),
-        Field("stakeholders", prose=True),
+        Field("stakeholders", prose=True, listed=True),
         *_ORIGIN,
     ),
     "score": (
@@ -91,6 +95,7 @@ ALWAYS_KEPT = ("lead_key", "account_id", "status", "owner", "csm_id", "opened_on
 KEY_FIELD: Mapping[Kind, str] = {"lead": "lead_key", "score": "account_id"}
 
 
+@cache
 def field_names(kind: Kind) -> tuple[str, ...]:
     """Names of a kind's fields, in the order people read them."""
     return tuple(f.name for f in FIELDS[kind])

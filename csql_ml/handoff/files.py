@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from csql_ml.errors import OutputError
+from csql_ml.errors import DeliveryError, OutputError
 from csql_ml.handoff.fields import FIELDS, KEY_FIELD, OPEN, Field, Kind, Value, field_names
 from csql_ml.handoff.record import Record
 from csql_ml.handoff.sink import Capabilities, Finding, OutcomeChange, Remote, Result, Swept
@@ -78,7 +78,7 @@ class FilesSink:
         return []
 
     def outcomes(self, cursor: str) -> tuple[list[OutcomeChange], str]:
-        return [], cursor
+        raise DeliveryError("files are written and tell nothing of outcomes: pull from the CRM that sales works in")
 
     def sweep(self, kind: Kind, keys: Sequence[str]) -> list[Swept]:
         return []

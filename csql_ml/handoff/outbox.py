@@ -132,13 +132,16 @@ class Outbox:
                 "UPDATE deliveries SET next_attempt = 0 WHERE sink = ? AND state = 'in_flight'", (self.sink,)
             )
 
-    def note_outcomes(self, outcomes: Mapping[str, tuple[str, str | None]]) -> int:
-        """Remember what sales made of leads: lead key -> (outcome, ISO day); returns how many rows know it now."""
+    def note_outcomes(self, outcomes: Mapping[str, tuple[str | None, str | None]]) -> int:
+        """Remember what sales made of leads: lead key -> (outcome, ISO day); returns for how many that was news."""
+        query = (
+            "UPDATE deliveries SET outcome = :outcome, outcome_on = :day WHERE sink = :sink AND kind = 'lead' "
+            "AND key = :key AND (outcome IS NOT :outcome OR outcome_on IS NOT :day)"
+        )
         with self.transaction():
             return sum(
                 self._connection.execute(
-                    "UPDATE deliveries SET outcome = ?, outcome_on = ? WHERE sink = ? AND kind = 'lead' AND key = ?",
-                    (outcome, day, self.sink, key),
+                    query, {"sink": self.sink, "key": key, "outcome": outcome, "day": day}
                 ).rowcount
                 for key, (outcome, day) in outcomes.items()
             )

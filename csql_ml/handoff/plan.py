@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
+from csql_ml.handoff.asking import Asked
 from csql_ml.handoff.diff import Difference, differences
 from csql_ml.handoff.fields import ONLY_AT_CREATION, OPEN, WITHDRAWN, Kind, Payload
 from csql_ml.handoff.outbox import Outbox, Watermark
@@ -37,6 +38,8 @@ class Change:
         ``create``, ``update``, ``reopen`` or ``withdraw`` send something. ``unchanged``: the sink has it. ``invalid``:
         it was refused, or will be. ``waiting``: routing holds it back. ``older``: a newer run was here before.
         ``drop``: it never reached the sink and is not wanted any more.
+    before, after
+        What the sink is known to have (None: nothing), and what is wanted there.
     reason
         Why, for ``invalid`` and ``waiting``.
     row
@@ -48,9 +51,15 @@ class Change:
     account_id: str
     account_name: str | None
     action: str
-    differences: tuple[Difference, ...] = ()
+    before: Payload | None = None
+    after: Payload = field(default_factory=dict)
     reason: str | None = None
     row: Row | None = None
+
+    @cached_property
+    def differences(self) -> tuple[Difference, ...]:
+        """Field by field; only a dry run asks for it."""
+        return differences(self.kind, self.before, self.after)
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,8 @@ class Planner:
 
     def _scores(self) -> list[Change]:
         records = by_key(self._run.scores).values()
-        return self._compared("score", [_Wanted(r) for r in records], self._outbox.rows("score"))
+        keys = [r.key for r in records]
+        return self._compared("score", keys, lambda: [_Wanted(r) for r in records], self._outbox.rows("score"))
 
     def _leads(self, notes: list[str]) -> list[Change]:
         rows, config = self._outbox.rows("lead"), self._config
@@ -161,8 +171,9 @@ class Planner:
         in_work = {r.key for r in still_in_work(vanished, accounts)}
         gone = [r for r in vanished if r.key not in in_work]
         withdrawn = [_Wanted(self._withdrawn(r), r.motion) for r in gone if _reached(r)]
+        keys = [*(r.key for r in handed), *(w.record.key for w in withdrawn)]
         return [
-            *self._compared("lead", [*map(self._lead, handed), *withdrawn], rows),
+            *self._compared("lead", keys, lambda: [*map(self._lead, handed), *withdrawn], rows),
             *(self._waiting(r) for r in routed if r.waits_for is not None),
             *(Change("lead", r.key, r.account_id, _name(r.wanted), "drop", row=r) for r in gone if not _reached(r)),
         ]
@@ -186,17 +197,23 @@ class Planner:
         lead = routed.lead
         return Change("lead", routed.key, lead.account_id, _name(lead.payload), "waiting", reason=routed.waits_for)
 
-    def _compared(self, kind: Kind, found: Sequence[_Wanted], rows: Mapping[str, Row]) -> list[Change]:
-        """One change per record that is wanted, in their order."""
+    def _compared(
+        self, kind: Kind, keys: Sequence[str], write: Callable[[], list[_Wanted]], rows: Mapping[str, Row]
+    ) -> list[Change]:
+        """One change per record that is wanted, in their order; they are written while the sink looks up their keys."""
         fields = self._capabilities.fields[kind]
         limits = self._capabilities.field_limits.get(kind, {})
+        asked = Asked(partial(self._remotes, kind, keys, rows))
+        found = write()
         cut = [fitted(w.record, fields, limits) for w in found]
-        problems = {f.record.key: f.problem for f in cut if f.problem}
-        remotes = self._remotes(kind, [f.record.key for f in cut if f.record.key not in problems], rows)
+        for fit in cut:
+            if fit.problem is None:
+                fit.record.prepare()
+        remotes = asked.answer()
         changes = []
         for want, fit in zip(found, cut, strict=True):
             row, remote = rows.get(fit.record.key), remotes.get(fit.record.key)
-            changes.append(self._change(fit.record, want, row, remote, problems.get(fit.record.key)))
+            changes.append(self._change(fit.record, want, row, remote, fit.problem))
         return self._checked(kind, changes)
 
     def _remotes(self, kind: Kind, keys: Iterable[str], rows: Mapping[str, Row]) -> dict[str, Remote]:
@@ -215,17 +232,17 @@ class Planner:
             before = {n: remote.fields.get(n) for n in record.payload}
             kept = {n: before[n] for n in ONLY_AT_CREATION if before.get(n) is not None}
             record = replace(record, payload={**record.payload, **kept})
-        name = _name(want.record.payload)
+        place = record.kind, record.key, record.account_id, _name(want.record.payload)
         if remote is not None and str(remote.fields.get("as_of") or "") > record.as_of:
-            return Change(record.kind, record.key, record.account_id, name, "older")
-        found = differences(record.kind, before, record.payload)
-        action = _action(before, record.payload) if found else "unchanged"
+            return Change(*place, "older")
+        known_hash = row.acknowledged_hash if row is not None and remote is None else None
+        action = _action(record, before, known_hash)
         after = self._row(record, action, want.motion, row, remote)
         reason = problem or (after.error if after.dead_because == INVALID else None)
         if reason is not None:
             dead = refused(after, reason) if after.sent_hash is None else after
-            return Change(record.kind, record.key, record.account_id, name, "invalid", found, reason, dead)
-        return Change(record.kind, record.key, record.account_id, name, action, found, row=_if_new(row, after))
+            return Change(*place, "invalid", before, record.payload, reason, dead)
+        return Change(*place, action, before, record.payload, row=_if_new(row, after))
 
     def _row(self, record: Record, action: str, motion: str, row: Row | None, remote: Remote | None) -> Row:
         base = row if row is not None else new_row(record, action, self._mark.run_id, motion)
@@ -243,10 +260,13 @@ class Planner:
         return [_refused(c, reasons[c.key]) if c.action in SENDING and c.key in reasons else c for c in changes]
 
 
-def _action(before: Payload | None, after: Payload) -> str:
+def _action(record: Record, before: Payload | None, known_hash: str | None) -> str:
+    """What sending the record means; ``known_hash``: fingerprint of what the sink is known to have."""
     if before is None:
         return "create"
-    was, will_be = before.get("status"), after.get("status")
+    if known_hash == record.fingerprint or not differences(record.kind, before, record.payload):
+        return "unchanged"
+    was, will_be = before.get("status"), record.payload.get("status")
     if WITHDRAWN in (was, will_be) and was != will_be:
         return "reopen" if will_be == OPEN else "withdraw"
     return "update"

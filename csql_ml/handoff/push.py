@@ -178,7 +178,7 @@ def history(config: Config, to: str | None = None, push_id: int | None = None) -
         There is no such sink or push.
     """
     if to is not None and to not in SINKS:
-        raise UsageError(f"there is no sink {to!r}; --to takes {', '.join(SINKS)}")
+        raise UsageError(f"there is no sink {to!r}; there are {', '.join(SINKS)}")
     with looking(config.path(config.delivery.outbox)) as connection:
         pushes = past_pushes(connection, to)
         if push_id is None:

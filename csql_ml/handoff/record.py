@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from math import isfinite
 
 from csql_ml.handoff.fields import ALWAYS_KEPT, FIELDS, Field, Kind, Payload, Value
@@ -40,24 +41,37 @@ class Record:
     remote_id: str | None = None
     changed: frozenset[str] | None = None
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of what counts as a change."""
         return fingerprint(self.kind, self.payload)
+
+    @cached_property
+    def text(self) -> str:
+        """The payload as JSON."""
+        return json_text(self.payload)
+
+    def prepare(self) -> None:
+        """Compute what is needed of it later anyway, while there is time."""
+        _ = self.fingerprint, self.text
 
     def sent_fields(self) -> dict[str, Value]:
         """The fields to write: all of them, or those that changed."""
         return {n: v for n, v in self.payload.items() if self.changed is None or n in self.changed}
 
 
+_COUNTING = {kind: tuple(f for f in fields if f.counts) for kind, fields in FIELDS.items()}
+
+
 def normal(kind: Kind, payload: Payload) -> dict[str, Value]:
     """The payload as far as changes count: numbers rounded, line ends alike, empty text missing."""
-    return {f.name: _normal(f, payload[f.name]) for f in FIELDS[kind] if f.counts and f.name in payload}
+    return {f.name: _normal(f, payload[f.name]) for f in _COUNTING[kind] if f.name in payload}
 
 
 def _normal(field: Field, value: Value) -> Value:
     if isinstance(value, str):
-        return value.replace("\r\n", "\n").replace("\r", "\n").strip() or None
+        text = (value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value).strip()
+        return ("\n".join(sorted(text.split("\n"))) if field.listed else text) or None
     if isinstance(value, int | float) and not isinstance(value, bool):
         # Adding zero turns -0.0, which is written differently, into 0.0.
         return round(float(value), field.digits) + 0.0
@@ -80,25 +94,29 @@ class Fitted:
 
 def fitted(record: Record, fields: Sequence[str], limits: Mapping[str, int]) -> Fitted:
     """Keep the sink's fields and shorten prose to its limits; what is no prose and too long cannot be sent."""
+    declared = _declared(record.kind, tuple(fields))
+    payload = {f.name: record.payload[f.name] for f in declared if f.name in record.payload}
+    problem = None
+    for name, value in payload.items():
+        if isinstance(value, float) and not isfinite(value):
+            problem = problem or f"{name} is not a finite number; score again"
+    for field in declared:
+        limit, value = limits.get(field.name), payload.get(field.name)
+        if limit is None or not isinstance(value, str) or len(value) <= limit:
+            continue
+        if field.prose:
+            payload[field.name] = shortened(value, limit)
+        else:
+            said = f"{field.name} has {len(value)} characters; the field there takes {limit}: make it longer"
+            problem = problem or said
+    return Fitted(replace(record, payload=payload), problem)
+
+
+@cache
+def _declared(kind: Kind, fields: tuple[str, ...]) -> tuple[Field, ...]:
+    """What a sink takes, and what is kept in any case."""
     wanted = {*fields, *ALWAYS_KEPT}
-    declared = [f for f in FIELDS[record.kind] if f.name in wanted and f.name in record.payload]
-    payload = {f.name: _fit(f, record.payload[f.name], limits.get(f.name)) for f in declared}
-    problems = [_problem(f, record.payload[f.name], limits.get(f.name)) for f in declared]
-    return Fitted(replace(record, payload=payload), next((p for p in problems if p), None))
-
-
-def _fit(field: Field, value: Value, limit: int | None) -> Value:
-    if field.prose and isinstance(value, str) and limit is not None:
-        return shortened(value, limit)
-    return value
-
-
-def _problem(field: Field, value: Value, limit: int | None) -> str | None:
-    if isinstance(value, float) and not isfinite(value):
-        return f"{field.name} is not a finite number; score again"
-    if isinstance(value, str) and not field.prose and limit is not None and len(value) > limit:
-        return f"{field.name} has {len(value)} characters; the field there takes {limit}: make it longer"
-    return None
+    return tuple(f for f in FIELDS[kind] if f.name in wanted)
 
 
 def shortened(text: str, limit: int) -> str:

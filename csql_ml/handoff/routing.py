@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from csql_ml.config.delivery import Routing
@@ -61,6 +61,7 @@ def route(
     going_on = {(lead.account_id, lead.motion) for lead in leads} & set(open_rows)
     taken = Counter(_portfolio(r) for r in open_rows.values() if (r.account_id, r.motion) in going_on)
     taken.update(_portfolio(r) for r in still_in_work(open_rows.values(), accounts) if _motion(r) not in going_on)
+    failed = _last_failures(rows.values())
     seen: set[tuple[str, str]] = set()
     routed = []
     for lead in leads:
@@ -69,11 +70,11 @@ def route(
         one = _kept(lead, row) if row is not None else _opened(lead, rows, accounts, terms, as_of)
         waits_for = DUPLICATE if place in seen else None
         if row is None and waits_for is None:
-            waits_for = _waits(lead, rows, taken, terms, as_of)
+            waits_for = _waits(lead, failed.get(lead.account_id), taken, terms, as_of)
             if waits_for is None and lead.csm_id is not None:
                 taken[lead.csm_id] += 1
         seen.add(place)
-        routed.append(Routed(**{**vars(one), "waits_for": waits_for}))
+        routed.append(one if waits_for is None else replace(one, waits_for=waits_for))
     return routed
 
 
@@ -118,16 +119,19 @@ def successor(key: str, number: int) -> str:
     return hashlib.sha256(f"{key}\x1f{number}".encode()).hexdigest()[:32]
 
 
+def _last_failures(rows: Iterable[Row]) -> dict[str, str]:
+    """Per account: the day (ISO) of its last rejected or lost lead."""
+    found: dict[str, str] = {}
+    for row in rows:
+        if row.outcome in FAILED and row.outcome_on is not None:
+            found[row.account_id] = max(row.outcome_on, found.get(row.account_id, ""))
+    return found
+
+
 def _waits(
-    lead: RunLead, rows: Mapping[str, Row], taken: Mapping[str | None, int], terms: Terms, as_of: date
+    lead: RunLead, failed_on: str | None, taken: Mapping[str | None, int], terms: Terms, as_of: date
 ) -> str | None:
-    free_from = (as_of - timedelta(days=terms.cooldown_days)).isoformat()
-    failed = (
-        r.outcome_on
-        for r in rows.values()
-        if r.account_id == lead.account_id and r.outcome in FAILED and r.outcome_on is not None
-    )
-    if any(day >= free_from for day in failed):
+    if failed_on is not None and failed_on >= (as_of - timedelta(days=terms.cooldown_days)).isoformat():
         return COOLDOWN
     # Without a portfolio there is nobody whose capacity could be exceeded.
     if lead.csm_id is not None and taken.get(lead.csm_id, 0) >= terms.capacity:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from csql_ml.handoff.fields import Kind, Payload
@@ -101,6 +101,18 @@ class Row:
         return Record(self.kind, self.key, self.account_id, self.as_of, wanted, self.remote_id, changed)
 
 
+COLUMNS: tuple[str, ...] = tuple(Row.__dataclass_fields__)
+
+
+def replace(row: Row, **values: Any) -> Row:
+    """The row with other values, as `dataclasses.replace`, which takes five times as long: a lead needs it often."""
+    if unknown_names := values.keys() - COLUMNS:
+        raise TypeError(f"a row has no {', '.join(sorted(unknown_names))}")
+    found = object.__new__(Row)
+    found.__dict__.update(row.__dict__, **values)
+    return found
+
+
 def new_row(record: Record, action: str, run_id: str, motion: str = "") -> Row:
     """A row for a record that the outbox does not have."""
     return Row(
@@ -111,7 +123,7 @@ def new_row(record: Record, action: str, run_id: str, motion: str = "") -> Row:
         as_of=record.as_of,
         run_id=run_id,
         action=action,
-        payload=json_text(record.payload),
+        payload=record.text,
         payload_hash=record.fingerprint,
     )
 
@@ -131,7 +143,7 @@ def wanted(row: Row, record: Record, action: str, run_id: str) -> Row:
         as_of=record.as_of,
         run_id=run_id,
         action=action,
-        payload=json_text(record.payload),
+        payload=record.text,
         payload_hash=record.fingerprint,
     )
     if row.state == "dead" and row.dead_because == INVALID and same:
@@ -247,6 +259,3 @@ def _line(error: str) -> str:
 def row_of(columns: Mapping[str, Any]) -> Row:
     """A row as the outbox stores it."""
     return Row(**{name: columns[name] for name in COLUMNS})
-
-
-COLUMNS: tuple[str, ...] = tuple(Row.__dataclass_fields__)

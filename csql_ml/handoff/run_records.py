@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ _DIGITS = {"propensity": 4, "baseline_score": 1, "expected_arr": 2, "potential_a
 class RunLead:
     """A lead as the run has it: what is known before somebody is chosen for it.
 
-    ``payload`` lacks the key, the owner and the dates, which depend on what was handed over before.
+    ``written`` makes the `payload`; for many leads that takes a while, and routing can do without.
     """
 
     key: str
@@ -41,7 +42,18 @@ class RunLead:
     product: str
     ae_id: str | None
     csm_id: str | None
-    payload: Mapping[str, Value]
+    written: Callable[[], Mapping[str, Value]]
+
+    @cached_property
+    def payload(self) -> Mapping[str, Value]:
+        """Fields and texts, without the key, the owner and the dates: those depend on what was handed over before.
+
+        Raises
+        ------
+        OutputError
+            The run's record of it is no lead.
+        """
+        return self.written()
 
     @property
     def motion(self) -> str:
@@ -108,14 +120,28 @@ class RunRecords:
         path, found = self.run.folder / LEADS, []
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
-                try:
-                    found.append(self._lead(json.loads(line), texts))
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise OutputError(f"{path}, line {number}: not a lead record ({error!r}); score again") from error
+                with _told(path, number):
+                    found.append(self._lead(json.loads(line), texts, partial(_told, path, number)))
         return found
 
-    def _lead(self, lead: Mapping[str, Any], texts: LeadTexts) -> RunLead:
+    def _lead(self, lead: Mapping[str, Any], texts: LeadTexts, told: Callable[[], _Told]) -> RunLead:
         route = lead.get("route") or {}
+
+        def written() -> dict[str, Value]:
+            with told():
+                return self._payload(lead, route, texts)
+
+        return RunLead(
+            key=str(lead["lead_key"]),
+            account_id=str(lead["account_id"]),
+            lead_type=lead.get("lead_type") or "",
+            product=lead.get("product") or "",
+            ae_id=route.get("ae_id") or lead.get("owner"),
+            csm_id=route.get("csm_id"),
+            written=written,
+        )
+
+    def _payload(self, lead: Mapping[str, Any], route: Mapping[str, Any], texts: LeadTexts) -> dict[str, Value]:
         own = {
             "status": OPEN,
             "lead_source": lead.get("lead_source") or self._lead_source,
@@ -125,16 +151,7 @@ class RunRecords:
             "model_version": self.run.model_version,
             **texts.of(lead),
         }
-        payload = {name: own.get(name, lead.get(name)) for name in field_names("lead")}
-        return RunLead(
-            key=str(lead["lead_key"]),
-            account_id=str(lead["account_id"]),
-            lead_type=lead.get("lead_type") or "",
-            product=lead.get("product") or "",
-            ae_id=route.get("ae_id") or lead.get("owner"),
-            csm_id=route.get("csm_id"),
-            payload=_plain(payload),
-        )
+        return _plain({name: own.get(name, lead.get(name)) for name in field_names("lead")})
 
     @cached_property
     def scores(self) -> list[Record]:
@@ -156,6 +173,18 @@ class RunRecords:
             for account in self.run.accounts()
             if account["account_id"] in wanted
         }
+
+
+_Told = AbstractContextManager[None]
+
+
+@contextmanager
+def _told(path: Path, number: int) -> Iterator[None]:
+    """Turn whatever goes wrong with a line into one line about it."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutputError(f"{path}, line {number}: not a lead record ({error!r}); score again") from error
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Value]:

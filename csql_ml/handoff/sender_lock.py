@@ -1,4 +1,4 @@
-"""One sender at a time per sink and outbox; whoever comes second is told who is at work."""
+"""One push or pull at a time per sink and outbox; whoever comes second is told who is at work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def only_sender(outbox: Path, sink: str, begun_at: str) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         raise DeliveryError(
-            f"another push to {sink} is at work on {outbox} ({_who(holder)}); wait for its end, or end that process"
+            f"another push to {sink}, or pull from it, is at work on {outbox} ({_who(holder)}); wait for its end, or "
+            "end that process"
         ) from None
     try:
         holder.write_text(json_text({"pid": os.getpid(), "host": socket.gethostname(), "since": begun_at}) + "\n")

@@ -119,7 +119,7 @@ class OutcomeChange:
 
 
 class Sink(Protocol):
-    """A place that takes records.
+    """A place that takes records. It is called once at a time, though not always from the same thread.
 
     Every method may raise `TransientError`; `submit`, `prepare` and `collect` also `BatchRejected`. What no waiting can
     cure (wrong password, no such object) is a `DeliveryError` with what to do.

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from csql_ml.config import Config
 
 #: Name -> module; imported when asked for, because each CRM needs packages of its own.
-SINKS = {"files": "csql_ml.handoff.files"}
+SINKS = {
+    "files": "csql_ml.handoff.files",
+    "tryton": "csql_ml.handoff.tryton",
+    "salesforce": "csql_ml.handoff.salesforce",
+    "hubspot": "csql_ml.handoff.hubspot",
+}
 
 
 def open_sink(name: str, config: Config) -> Sink:
@@ -24,5 +29,5 @@ def open_sink(name: str, config: Config) -> Sink:
         There is none.
     """
     if name not in SINKS:
-        raise UsageError(f"there is no sink {name!r}; --to takes {', '.join(SINKS)}")
+        raise UsageError(f"there is no sink {name!r}; there are {', '.join(SINKS)}")
     return cast("Sink", import_module(SINKS[name]).open_sink(config))

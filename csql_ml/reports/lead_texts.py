@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from csql_ml.reports import wording as w
-from csql_ml.reports.evidence_text import Facts
+from csql_ml.reports.evidence_text import Facts, capitalised
 from csql_ml.reports.texts import Texts
 from csql_ml.reports.wording import N_
 
@@ -42,11 +42,15 @@ FIELD = {
     "model_version": N_("Model"),
 }
 
+#: Metrics that count the days to or since something: in words, and which way the days go from the run's date.
+_DATED = {"days_to_renewal": (N_("renewal on {date}"), +1)}
+
 
 class LeadTexts:
     """Texts of the leads of one run.
 
-    Days ago become dates, so that a text stays the same as long as the facts do.
+    Distances in days become dates, so that a text stays the same as long as the facts do: a lead that says "renewal in
+    58 days" would be another one every day.
 
     Parameters
     ----------
@@ -80,11 +84,20 @@ class LeadTexts:
     def _proof(self, lead: Mapping[str, Any]) -> str | None:
         reasons = lead.get("proof_of_value") or []
         shown = [r for r in reasons if r.get("value") is not None and self._facts.shown(str(r.get("metric")))]
-        return "\n".join(self._facts.sentence(r) for r in shown) or None
+        return "\n".join(self._sentence(r) for r in shown) or None
 
     def _trigger(self, lead: Mapping[str, Any]) -> str | None:
         trigger = lead.get("trigger_event")
-        return self._facts.sentence(trigger) if trigger else None
+        return self._sentence(trigger) if trigger else None
+
+    def _sentence(self, fact: Mapping[str, Any]) -> str:
+        """The fact in words; the day it speaks of where it is so many days away."""
+        name, value = str(fact.get("metric")), fact.get("value")
+        # A column of a table of one's own may bear the name of a metric and mean something else.
+        if name not in _DATED or value is None or self._facts.unit(name) != "days":
+            return self._facts.sentence(fact)
+        message, way = _DATED[name]
+        return capitalised(self._texts.gettext(message, date=self._day(-way * value)))
 
     def _hypothesis(self, lead: Mapping[str, Any]) -> str | None:
         found = lead.get("expansion_hypothesis")

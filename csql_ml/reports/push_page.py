@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from csql_ml.reports import wording as w
 from csql_ml.reports.lead_texts import field_label
-from csql_ml.reports.render import TEMPLATE_FOLDER, compact_css, inline, minified_css
+from csql_ml.reports.render import compact_css, environment, html_bytes, inline, minified_css
 from csql_ml.reports.run_folder import Run
 from csql_ml.reports.texts import Texts
 from csql_ml.reports.wording import N_
@@ -40,7 +36,6 @@ STATUS = {"open": N_("Open"), "withdrawn": N_("Withdrawn")}
 _ALWAYS = ("create", "update", "unchanged", "invalid")
 #: Changes of one action that are shown in full; the JSON has them all.
 MOST_SHOWN = 500
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def page(data: Mapping[str, Any], run: Run, texts: Texts) -> dict[str, Any]:
@@ -131,21 +126,8 @@ def shown(name: str, value: Any, texts: Texts) -> str | None:
 
 def render(data: Mapping[str, Any], run: Run, texts: Texts) -> bytes:
     """The page as one HTML file; the same data give the same bytes."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-
-    def gettext(message: str, **values: Any) -> Markup:
-        text = Markup(escape(texts.template(message)))
-        return text.format(**values) if values else text
-
-    environment.globals["_"] = gettext
-    html = environment.get_template("push.html.j2").render(
+    return html_bytes(
+        environment(texts).get_template("push.html.j2"),
         page=page(data, run, texts),
         language=texts.language,
         company=run.company,
@@ -158,4 +140,3 @@ def render(data: Mapping[str, Any], run: Run, texts: Texts) -> bytes:
         style=inline(compact_css(minified_css("base.css") + minified_css("push.css"))),
         script=None,
     )
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", html).encode()

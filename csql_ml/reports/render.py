@@ -45,7 +45,7 @@ class Renderer:
     """
 
     def __init__(self, site: Site) -> None:
-        self._environment = _environment(site.texts)
+        self._environment = environment(site.texts)
         self._common = _common(site)
         self._account = self._environment.get_template("account.html.j2")
         self._list = self._environment.get_template("list.html.j2")
@@ -63,8 +63,12 @@ class Renderer:
         return self._page(self._list, page, root=root, style=self._list_style, script=self._script)
 
     def _page(self, template: Template, page: dict[str, Any], **more: Any) -> bytes:
-        html = template.render(page=page, **self._common, **more)
-        return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", html).encode()
+        return html_bytes(template, page=page, **self._common, **more)
+
+
+def html_bytes(template: Template, **values: Any) -> bytes:
+    """A template filled in; characters that no page may hold are replaced."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", template.render(**values)).encode()
 
 
 def inline(content: str) -> Inline:
@@ -116,8 +120,9 @@ def _narrow_labels(texts: Texts) -> str:
     return f'.list{{--expected:"{label}"}}'
 
 
-def _environment(texts: Texts) -> Environment:
-    environment = Environment(
+def environment(texts: Texts) -> Environment:
+    """The templates' own world: escaping everywhere, messages of one language, unknown names are errors."""
+    found = Environment(
         loader=_TightLoader(TEMPLATE_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -131,9 +136,9 @@ def _environment(texts: Texts) -> Environment:
         text = Markup(escape(texts.template(message)))
         return text.format(**values) if values else text
 
-    environment.globals.update(_=gettext, missing=texts.missing)
-    environment.filters["isolated"] = _isolated
-    return environment
+    found.globals.update(_=gettext, missing=texts.missing)
+    found.filters["isolated"] = _isolated
+    return found
 
 
 class _TightLoader(FileSystemLoader):

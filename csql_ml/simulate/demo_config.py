@@ -11,14 +11,16 @@ from csql_ml.errors import OutputError
 
 _TEXT = Path(__file__).with_name("config.yaml")
 _FOLDER = re.compile(r"^(  folder: )\S+", re.MULTILINE)
+_PULLED = re.compile(r"^(  pulled: )\S+", re.MULTILINE)
 _MODELS = re.compile(r"^(models_folder: )\S+", re.MULTILINE)
 _ACTIVITY = re.compile(r"^(activity_folder: )\S+", re.MULTILINE)
 
 
-def config_text(folder: str, models_folder: str, activity_folder: str) -> str:
+def config_text(folder: str, models_folder: str, activity_folder: str, pulled: str = "../demo/pulled") -> str:
     """The configuration as YAML, for tables in ``folder``; all are relative to where it will stand."""
     text = _TEXT.read_text(encoding="utf-8")
-    for place, value in ((_FOLDER, folder), (_MODELS, models_folder), (_ACTIVITY, activity_folder)):
+    places = (_FOLDER, folder), (_PULLED, pulled), (_MODELS, models_folder), (_ACTIVITY, activity_folder)
+    for place, value in places:
         text = place.sub(lambda m, value=value: m[1] + _quoted(value), text)  # type: ignore[misc]
     return text
 
@@ -28,16 +30,18 @@ def _quoted(value: str) -> str:
     return value if re.fullmatch(r"[\w./][\w./-]*", value) else json.dumps(value, ensure_ascii=False)
 
 
-def write_config(path: Path, *, folder: str, models_folder: str, activity_folder: str = "activity") -> Path:
+def write_config(
+    path: Path, *, folder: str, models_folder: str, activity_folder: str = "activity", pulled: str = "pulled"
+) -> Path:
     """Write the configuration of the simulated company.
 
     Parameters
     ----------
     path
         The file; it appears whole or not at all.
-    folder, models_folder, activity_folder
-        Where the tables are, where models go and where the daily rollup of events is kept, relative to the file's
-        folder.
+    folder, models_folder, activity_folder, pulled
+        Where the tables are, where models go, where the daily rollup of events is kept and where outcomes from a CRM
+        go, relative to the file's folder.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def write_config(path: Path, *, folder: str, models_folder: str, activity_folder
     draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(config_text(folder, models_folder, activity_folder), encoding="utf-8")
+        draft.write_text(config_text(folder, models_folder, activity_folder, pulled), encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -67,5 +71,5 @@ def is_untouched(path: Path) -> bool:
 
 
 def _without_folders(text: str) -> str:
-    plain = r"\1"
-    return re.sub(r"^(models_folder: |activity_folder: |  folder: ).*?( # .*)?$", plain, text, flags=re.MULTILINE)
+    places = r"^(models_folder: |activity_folder: |  folder: |  pulled: ).*?( # .*)?$"
+    return re.sub(places, r"\1", text, flags=re.MULTILINE)

@@ -10,14 +10,14 @@ import http.client
 import random
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
+
+from tests.faults.local_server import Handler, LocalServer
 
 FAULTS = (("dropped", 0.10), ("unavailable", 0.05), ("answer lost", 0.10), ("late", 0.10))
 
 
-class FaultProxy:
+class FaultProxy(LocalServer):
     """Forward everything to ``host:port``, as well as faults allow.
 
     Parameters
@@ -36,25 +36,7 @@ class FaultProxy:
         self._lock = threading.Lock()
         self._under_way: list[threading.Timer] = []
         self.fates: Counter[str] = Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> FaultProxy:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.finish()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(self._forwarding())
 
     def finish(self) -> None:
         """Wait until every late request has arrived."""
@@ -90,12 +72,12 @@ class FaultProxy:
         self._under_way.append(timer)
         timer.start()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _forwarding(self) -> type[Handler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Forwarding(Handler):
             def do_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.body()
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
                 request = (self.command, self.path, headers, body)
                 fate, late = proxy.fate(self.path)
@@ -105,24 +87,12 @@ class FaultProxy:
                 if fate in ("late", "dropped"):
                     return
                 if fate == "unavailable":
-                    self._answer(503, [("Retry-After", "0")], b"")
+                    self.answer(503, headers=[("Retry-After", "0")])
                     return
                 status, found, content = proxy.forward(*request)
                 if fate != "answer lost":
-                    self._answer(status, found, content)
-
-            def _answer(self, status: int, headers: list[Any], content: bytes) -> None:
-                self.send_response(status)
-                for name, value in headers:
-                    if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                    self.answer(status, content, found)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815 - names of http.server
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        return Handler
+        return Forwarding

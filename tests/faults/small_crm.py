@@ -6,8 +6,6 @@ import http.client
 import json
 import threading
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 from csql_ml.handoff.fields import Kind, field_names
@@ -22,11 +20,12 @@ from csql_ml.handoff.sink import (
     Swept,
     TransientError,
 )
+from tests.faults.local_server import Handler, LocalServer
 
 _TIMEOUT = 5.0
 
 
-class SmallCrm:
+class SmallCrm(LocalServer):
     """Leads in memory behind ``POST /upsert`` and ``POST /lookup``.
 
     A lead without a company is invalid. ``created`` and ``upserts`` count what was done, for a test to look at.
@@ -37,24 +36,7 @@ class SmallCrm:
         self.leads: dict[str, dict[str, Any]] = {}
         self.created = 0
         self.upserts = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    def __enter__(self) -> SmallCrm:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(self._serving())
 
     def upsert(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with self._lock:
@@ -74,23 +56,16 @@ class SmallCrm:
         with self._lock:
             return {key: dict(self.leads[key]) for key in keys if key in self.leads}
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _serving(self) -> type[Handler]:
         crm = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        class Serving(Handler):
+            def do_POST(self) -> None:  # noqa: N802 - the name of http.server
+                given = json.loads(self.body())
                 found = crm.upsert(given) if self.path == "/upsert" else crm.lookup(given)
-                content = json.dumps(found).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                self.answer(200, json.dumps(found).encode())
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        return Handler
+        return Serving
 
 
 class SmallCrmSink:

@@ -11,6 +11,7 @@ from csql_ml.handoff.fields import FIELDS, Kind, field_names
 from csql_ml.handoff.record import Record
 from csql_ml.handoff.sink import BatchRejected, Capabilities, Finding, OutcomeChange, Remote, Result, Swept
 from csql_ml.handoff.sink import TransientError as Transient
+from tests.handoff.scripted_sales import Sales
 
 #: What can become of a request that writes.
 FATES = ("fine", "dropped", "unavailable", "answer lost", "late", "locked", "half answered")
@@ -93,6 +94,7 @@ class ScriptedCrm:
         self.times: list[float] = []
         self.findings: list[Finding] = []
         self.before_call: Callable[[str], None] = lambda name: None
+        self.sales = Sales()
 
     # what a test looks at
 
@@ -183,7 +185,8 @@ class ScriptedCrm:
         return list(job["results"])
 
     def outcomes(self, cursor: str) -> tuple[list[OutcomeChange], str]:
-        return [], cursor
+        self._called("outcomes")
+        return self.sales.outcomes(cursor)
 
     def sweep(self, kind: Kind, keys: Sequence[str]) -> list[Swept]:
         found = []

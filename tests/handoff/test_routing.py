@@ -19,7 +19,7 @@ TERRITORIES = [
 
 
 def lead(account: str = "A1", key: str = "", product: str = "Pro", **values: object) -> RunLead:
-    found = RunLead(key or f"key-{account}", account, "upsell", product, "AE-1", "CSM-1", {})
+    found = RunLead(key or f"key-{account}", account, "upsell", product, "AE-1", "CSM-1", dict)
     return replace(found, **values)  # type: ignore[arg-type]
 
 

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from csql_ml.config import Config
 from csql_ml.errors import OutputError
+from csql_ml.handoff.diff import differences
+from csql_ml.handoff.record import fingerprint
 from csql_ml.handoff.run_records import RunRecords
-from tests.handoff.small_run import account, config, lead, score, write_run
+from tests.handoff.small_run import REASON, account, config, lead, score, write_run
 
 
 def records(tmp_path: Path, *leads: dict[str, object], **more: object) -> RunRecords:
@@ -74,3 +80,31 @@ def test_a_changed_file_and_a_broken_line_and_another_currency_are_refused(tmp_p
         _ = records(tmp_path, {"account_id": "A1"}, accounts=[account("A1")]).leads
     with pytest.raises(OutputError, match="amounts in EUR, the configuration's company counts in USD"):
         RunRecords(write_run(tmp_path / "run", [lead()]), Config())
+
+
+def reworded(days_later: int) -> dict[str, object]:
+    """The lead of a renewal 58 days from the first of July, as a run of some days later has it."""
+    renewal = {"metric": "days_to_renewal", "value": 58 - days_later, "unit": "days", "side": "for", "facts": {}}
+    person = {**lead()["stakeholders"][0]}
+    person |= {name: person[name] + days_later for name in ("since_days_ago", "last_engaged_days_ago")}
+    as_of = (date(2026, 7, 1) + timedelta(days=days_later)).isoformat()
+    reasons = [REASON, renewal] if days_later % 2 else [renewal, REASON]
+    return lead(as_of=as_of, trigger_event=renewal, proof_of_value=reasons, stakeholders=[person])
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 57))
+def test_the_same_situation_is_the_same_record_on_any_day(days_later: int) -> None:
+    with TemporaryDirectory() as home:
+        as_of = (date(2026, 7, 1) + timedelta(days=days_later)).isoformat()
+        (first,) = records(Path(home) / "first", reworded(0)).leads
+        (later,) = records(Path(home) / "later", reworded(days_later), as_of=as_of).leads
+        assert first.payload["trigger_event"] == "Renewal on Aug 28, 2026"
+        assert later.payload["trigger_event"] == "Renewal on Aug 28, 2026"
+        assert differences("lead", first.payload, later.payload) == ()
+        assert fingerprint("lead", first.payload) == fingerprint("lead", later.payload)
+
+
+def test_a_column_of_a_table_of_one_s_own_that_bears_a_metric_s_name_is_not_taken_for_a_date(tmp_path: Path) -> None:
+    (found,) = records(tmp_path, reworded(0), own_features=True).leads
+    assert found.payload["trigger_event"] == "days_to_renewal: 58 days"
