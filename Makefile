@@ -12,6 +12,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 READY_SPARK := .venv/.ready-spark
+READY_TRYTON := .venv-tryton/.ready
+TRYTON := configs/crm/tryton_module
 UV ?= $(BIN)/uv
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 # $(call debian,what is missing,package): installs it as root on Debian, else says how to.
@@ -67,7 +69,7 @@ test-browser: $(READY) ## open the reports in Chromium (root on Debian: installe
 		$(call debian,Browser tests need Chromium,chromium)
 	@$(BIN)/python -m pytest -m browser
 
-test-engines: $(READY_SPARK) ## the same definitions on Spark and PostgreSQL (root on Debian: both installed if absent)
+test-engines: $(READY_SPARK) $(READY_TRYTON) ## Spark, PostgreSQL and a Tryton server (root on Debian: installed if absent)
 	@command -v java >/dev/null || $(call debian,Spark needs Java 17,openjdk-17-jre-headless)
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
 		$(call debian,The tests start a PostgreSQL server,postgresql)
@@ -77,6 +79,15 @@ $(READY_SPARK): $(READY) requirements-spark.lock
 	@echo "Adding Spark to .venv; it is half a gigabyte."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --no-deps \
 		--no-build-isolation -r requirements-spark.lock
+	@touch $@
+
+$(READY_TRYTON): $(READY) requirements-tryton.lock $(TRYTON)/pyproject.toml
+	@echo "Setting up .venv-tryton, a CRM server for the tests."
+	@'$(PYTHON)' -m venv --clear .venv-tryton
+	@.venv-tryton/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes \
+		-r requirements-tryton.lock
+	@.venv-tryton/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps \
+		--no-build-isolation -e $(TRYTON)
 	@touch $@
 
 lint: $(READY) ## ruff: rules and format
@@ -98,11 +109,13 @@ notebooks: $(READY) ## execute notebooks/*.ipynb
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	@$(COMPILE) --extra dev --extra notebook --extra postgres --extra shap \
+		--extra hubspot --extra salesforce --extra tryton \
 		--output-file requirements.lock pyproject.toml
 	@$(COMPILE) --extra spark --constraint requirements.lock --output-file .venv/spark.lock pyproject.toml
 	@$(BIN)/python -c "$$ONLY_NEW" .venv/spark.lock requirements.lock > requirements-spark.lock
-	@for file in requirements.lock requirements-spark.lock; do echo "$$file: $$(grep -c '==' $$file) packages"; done
+	@$(COMPILE) --extra test --output-file requirements-tryton.lock $(TRYTON)/pyproject.toml
+	@for file in requirements.lock requirements-spark.lock requirements-tryton.lock; do echo "$$file: $$(grep -c '==' $$file) packages"; done
 
 clean: ## remove .venv, caches and the demo's output
-	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-tryton demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find csql_ml tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The Tryton module ``csql``; ``tryton.cfg`` says what it registers."""
