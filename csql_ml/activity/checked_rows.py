@@ -21,7 +21,6 @@ from csql_ml.contract.findings import EXAMPLES, shown_key
 from csql_ml.contract.parsing import EARLIEST, LATEST, parse
 from csql_ml.contract.rules import Rule, duplicate_rules
 from csql_ml.contract.tables import EVENTS
-from csql_ml.days import local_day
 
 
 def usable(time: Any) -> Any:
@@ -35,8 +34,10 @@ def timed_rows(rows: ir.Table) -> ir.Table:
     return rows.mutate(time=usable(parse(rows.occurred_at, EVENTS.column("occurred_at")).value))
 
 
-class CheckedRows:
-    """Rows of the source after the rules that look at one row alone.
+def numbers(
+    rows: ir.Table, present: Collection[str], judged_elsewhere: Collection[str], beside: Collection[str]
+) -> ir.Table:
+    """What counts of every row, and ``bad`` by the rules of all but some columns; raw values as ``<column>__raw``.
 
     Parameters
     ----------
@@ -44,71 +45,80 @@ class CheckedRows:
         The source's columns under their contract names, and ``beside``.
     present
         The contract's columns among them.
-    zone
-        The company's time zone.
+    beside
+        Further columns to keep as they are.
+    """
+    typed = typed_rows(EVENTS, rows, beside)
+    rules = [r.bad for r in row_rules(EVENTS, present, typed) if r.column not in judged_elsewhere and r.bad is not None]
+    bad = reduce(or_, rules, ibis.literal(False)).fill_null(False)
+    texts = {f"{name}__raw": typed[f"{name}__raw"] for name in EVENTS.column_names if name in present}
+    return typed.select(*beside, **_numbers(typed), **texts, bad=bad)
+
+
+def _numbers(rows: ir.Table) -> dict[str, Any]:
+    quantity = rows.quantity.fill_null(ibis.literal(1).cast("decimal(18, 6)"))
+    return {"time": usable(rows.occurred_at), "recorded": usable(rows.recorded_at), "quantity": quantity}
+
+
+class CheckedRows:
+    """Rows after all rules.
+
+    Parameters
+    ----------
+    rows
+        The source's columns under their contract names, ``day``, and ``beside``.
+    present
+        The contract's columns among them.
+    beside
+        Further columns to keep as they are.
     """
 
-    def __init__(self, rows: ir.Table, present: Collection[str], zone: str, beside: Collection[str] = ()) -> None:
-        self._present, self._zone = tuple(present), zone
-        typed = typed_rows(EVENTS, rows, beside)
+    def __init__(self, rows: ir.Table, present: Collection[str], beside: Collection[str]) -> None:
+        self._present, self._beside = tuple(present), ("day", *beside)
+        typed = typed_rows(EVENTS, rows, self._beside)
         self._row_rules = row_rules(EVENTS, present, typed)
         self.rules: list[Rule] = self._row_rules + duplicate_rules(EVENTS, present)
-        judged = judged_rows(EVENTS, present, typed, self._row_rules, beside=beside)
-        self.rows = judged.mutate(time=usable(judged.occurred_at))
-        self._typed, self._beside = typed, tuple(beside)
+        self._rows = judged_rows(EVENTS, present, typed, self._row_rules, beside=self._beside)
 
-    def numbers(self, judged_elsewhere: Collection[str]) -> ir.Table:
-        """``time``, ``recorded``, ``quantity`` and ``beside``; ``bad`` by the rules of all but some columns."""
-        rules = [r.bad for r in self._row_rules if r.column not in judged_elsewhere and r.bad is not None]
-        return self._numbers(self._typed, bad=reduce(or_, rules, ibis.literal(False)).fill_null(False))
+    def judged(self) -> ir.Table:
+        """Every row; where it does not count, ``problem`` is the position of the first rule that it breaks."""
+        good = self._rows.filter(self._rows.problem.isnull())
+        texts = {name: good[name].type() for name in good.columns if name.endswith("__raw")}  # all of them empty
+        settled = mark_duplicates(EVENTS, good.drop(*texts), len(self._row_rules), len(self._row_rules) + 1)
+        settled = settled.mutate(**{name: ibis.null(kind) for name, kind in texts.items()})
+        return self._rows.filter(self._rows.problem.notnull()).union(settled.select(*self._rows.columns))
 
-    def as_numbers(self, rows: ir.Table) -> ir.Table:
-        """The same of rows that are known to be good."""
-        return self._numbers(rows)
+    def good(self, judged: ir.Table) -> ir.Table:
+        """Rows that break no rule; some of them may repeat another's ``event_id``."""
+        return judged.filter(judged.problem.isnull() | (judged.problem >= len(self._row_rules)))
 
-    def _numbers(self, rows: ir.Table, **more: Any) -> ir.Table:
-        one = ibis.literal(1).cast("decimal(18, 6)")
-        times = {"time": usable(rows.occurred_at), "recorded": usable(rows.recorded_at)}
-        return rows.select(*self._beside, **times, quantity=rows.quantity.fill_null(one), **more)
+    def kept(self, judged: ir.Table) -> ir.Table:
+        """What counts of the rows that do."""
+        rows = judged.filter(judged.problem.isnull())
+        return rows.select(*self._beside, **_numbers(rows))
 
-    def bad(self) -> ir.Table:
-        """Rows that break a rule, with the position of the first one in ``problem``."""
-        return self.rows.filter(self.rows.problem.notnull())
-
-    def settled(self) -> ir.Table:
-        """Good rows, where ``problem`` says which of them repeat another's ``event_id``."""
-        good = self.rows.filter(self.rows.problem.isnull())
-        return mark_duplicates(EVENTS, good, len(self._row_rules), len(self._row_rules) + 1)
-
-    def on_days(self, rows: ir.Table, days: Collection[Day]) -> ir.Table:
-        """Those of some days, with their ``day``; a table that is computed already, since days take long to ask for."""
-        dated = rows.mutate(day=local_day(rows.time, self._zone))
-        known = [ibis.literal(day) for day in days if day is not None]
-        wanted = dated.day.isin(known) if known else ibis.literal(False)
-        return dated.filter(wanted.fill_null(False) | (dated.day.isnull() if None in days else ibis.literal(False)))
-
-    def findings(self, rows: ir.Table) -> dict[Day, list[Finding]]:
-        """What is wrong with rows that have a ``day`` and a ``problem``, by day and in the order of the rules."""
-        text = with_text(rows, self._present)
+    def problems(self, judged: ir.Table) -> ir.Table:
+        """By ``day`` and ``problem`` the number of rows (``total``), once for each of their smallest keys."""
+        text = with_text(judged.filter(judged.problem.notnull()), self._present)
         keyed = text.select("day", "problem", shown=shown_key(EVENTS, text))
         counted = keyed.group_by(["day", "problem", "shown"]).aggregate(rows=keyed.count())
         of_rule = ibis.window(group_by=[counted.day, counted.problem])
         by_key = ibis.window(
             group_by=[counted.day, counted.problem], order_by=ibis.asc(counted.shown, nulls_first=False)
         )
-        ranked = counted.mutate(total=counted.rows.sum().over(of_rule), place=ibis.row_number().over(by_key))
+        ranked = counted.mutate(
+            total=counted.rows.sum().over(of_rule).cast("int64"), place=ibis.row_number().over(by_key)
+        )
         first = ranked.filter(ranked.place < EXAMPLES).order_by(["day", "problem", "place"])
+        return first.select("day", "problem", "total", "shown")
+
+    def findings(self, problems: Collection[tuple[Any, ...]]) -> dict[Day, list[Finding]]:
+        """The rows of `problems` as findings of each day, in the order of the rules."""
         found: dict[Day, dict[int, Finding]] = {}
-        for row in first.to_pyarrow().to_pylist():
-            self._add(found.setdefault(_as_day(row["day"]), {}), row)
+        for day, problem, total, shown in problems:
+            assert day is None or isinstance(day, date)
+            of_day, rule = found.setdefault(day, {}), self.rules[problem]
+            examples = of_day[problem].examples if problem in of_day else ()
+            examples += (shown,) if shown is not None else ()
+            of_day[problem] = Finding(problem, rule.column, rule.kind, rule.message, int(total), examples)
         return {day: list(findings.values()) for day, findings in found.items()}
-
-    def _add(self, found: dict[int, Finding], row: dict[str, Any]) -> None:
-        rule, i = self.rules[row["problem"]], row["problem"]
-        examples = (*(found[i].examples if i in found else ()), *([row["shown"]] if row["shown"] is not None else []))
-        found[i] = Finding(i, rule.column, rule.kind, rule.message, int(row["total"]), examples)
-
-
-def _as_day(value: Any) -> Day:
-    assert value is None or isinstance(value, date)
-    return value

@@ -31,35 +31,12 @@ class People:
 
     Attributes
     ----------
-    hashes
-        By which events name them, sorted.
-    places
-        For each hash the position below; -1 where the account is missing.
     accounts, users
         Texts.
     """
 
-    hashes: npt.NDArray[np.uint64]
-    places: Ints
     accounts: pa.Array
     users: pa.Array
-
-    def known(self, hashes: npt.NDArray[np.uint64]) -> Flags | np.bool_:
-        """Whether each event is of an account; without a look at them where all people are."""
-        nobody = self.hashes[self.places < 0]
-        return ~np.isin(hashes, nobody) if len(nobody) else np.True_
-
-    def places_of(self, hashes: npt.NDArray[np.uint64]) -> Ints:
-        """The positions of events' hashes; sorting them first is twice as fast as looking up each."""
-        order = np.argsort(hashes)
-        ranked = hashes[order]
-        new = np.empty(len(ranked), np.bool_)
-        new[:1] = True
-        np.not_equal(ranked[1:], ranked[:-1], out=new[1:])
-        places = self.places[np.searchsorted(self.hashes, ranked[new])]
-        found = np.empty(len(hashes), np.int64)
-        found[order] = places[np.cumsum(new) - 1]
-        return found
 
 
 @dataclass(frozen=True)
@@ -96,8 +73,8 @@ class Events:
 
     day: npt.NDArray[np.int32]
     known_day: npt.NDArray[np.int32]
-    place: Ints
-    kind: npt.NDArray[np.uint32]
+    place: npt.NDArray[np.int32]
+    kind: npt.NDArray[np.int32]
     quantity: Ints | None
 
 
@@ -123,13 +100,22 @@ class _Sorted:
 
 @dataclass(frozen=True)
 class _Rows:
-    """One day's rows of the rollup in their order: by place and the day they became known."""
+    """One day's rows of the rollup in their order: by place and the day they became known.
+
+    Attributes
+    ----------
+    starts, end
+        Where the events of each row begin, and where those of the last one end.
+    new_account
+        Whether a row is the first one of its account.
+    """
 
     day: date
-    place: Ints
+    place: npt.NDArray[np.int32]
     lag: Ints
     starts: Ints
     end: int
+    new_account: Flags
 
 
 def roll_up(events: Events, people: People, kinds: Kinds, columns: tuple[str, ...]) -> Iterator[tuple[date, pa.Table]]:
@@ -151,9 +137,9 @@ def roll_up(events: Events, people: People, kinds: Kinds, columns: tuple[str, ..
     accounts = _numbered(people.accounts)
     named = people.users.is_valid().to_numpy(zero_copy_only=False)
     for number in range(int(events.day.max()) - ranked.first + 1):  # a day's numbers fit into the processor's cache
-        rows, kind, quantity = _day(ranked, number)
+        rows, kind, quantity = _day(ranked, number, accounts)
         if rows.end:
-            sums = _sums(rows, kind, quantity, kinds) | _marks(rows, accounts, named)
+            sums = _sums(rows, kind, quantity, kinds) | _marks(rows, named)
             yield rows.day, _table(rows, sums, people, columns)
 
 
@@ -177,24 +163,26 @@ def _sorted(events: Events) -> _Sorted:
     return _Sorted(packed, quantity, first, *widths)
 
 
-def _day(ranked: _Sorted, number: int) -> tuple[_Rows, npt.NDArray[np.uint32], Ints | None]:
+def _day(ranked: _Sorted, number: int, accounts: Ints) -> tuple[_Rows, Ints, Ints | None]:
     """Where each row of a day begins among its events; their kinds and quantities."""
     width = ranked.place_bits + ranked.lag_bits + ranked.kind_bits
     bounds = np.array([number << width, (number + 1) << width], np.uint64)
     part = slice(*np.searchsorted(ranked.packed, bounds).tolist())
     packed = ranked.packed[part]
-    kind = (packed & _ones(ranked.kind_bits)).astype(np.uint32)
+    kind = (packed & _ones(ranked.kind_bits)).view(np.int64)
     row = packed >> np.uint64(ranked.kind_bits)
     new = np.ones(len(row), np.bool_)
     np.not_equal(row[1:], row[:-1], out=new[1:])
     starts = np.flatnonzero(new)
     row = row[starts]
+    place = ((row >> np.uint64(ranked.lag_bits)) & _ones(ranked.place_bits)).astype(np.int32)
     rows = _Rows(
         day=_EPOCH + timedelta(days=ranked.first + number),
-        place=((row >> np.uint64(ranked.lag_bits)) & _ones(ranked.place_bits)).astype(np.int64),
+        place=place,
         lag=(row & _ones(ranked.lag_bits)).astype(np.int64),
         starts=starts,
         end=len(packed),
+        new_account=np.diff(accounts[place], prepend=-1) != 0,
     )
     return rows, kind, ranked.quantity[part] if ranked.quantity is not None else None
 
@@ -203,7 +191,7 @@ def _ones(bits: int) -> np.uint64:
     return np.uint64((1 << bits) - 1)
 
 
-def _sums(rows: _Rows, kind: npt.NDArray[np.uint32], quantity: Ints | None, kinds: Kinds) -> dict[str, Any]:
+def _sums(rows: _Rows, kind: Ints, quantity: Ints | None, kinds: Kinds) -> dict[str, Any]:
     events = np.diff(rows.starts, append=rows.end)
     sums: dict[str, Any] = {"events": events, "usage": _decimals(_total(rows, quantity, None, events))}
     sums |= _counts(rows, kind, kinds.counts, int(events.max()))
@@ -213,7 +201,7 @@ def _sums(rows: _Rows, kind: npt.NDArray[np.uint32], quantity: Ints | None, kind
     return sums | _masks(rows, kind, kinds.masks)
 
 
-def _counts(rows: _Rows, kind: npt.NDArray[np.uint32], counts: Mapping[str, Flags], most: int) -> dict[str, Ints]:
+def _counts(rows: _Rows, kind: Ints, counts: Mapping[str, Flags], most: int) -> dict[str, Ints]:
     """Several counts at a time, side by side in one running sum: none is larger than the events of a row."""
     bits = most.bit_length()
     at_once, names, found = max(1, 63 // bits), list(counts), {}
@@ -232,7 +220,7 @@ def _summed(rows: _Rows, values: Ints) -> Ints:
     return sums
 
 
-def _masks(rows: _Rows, kind: npt.NDArray[np.uint32], masks: Mapping[str, Ints]) -> dict[str, Ints]:
+def _masks(rows: _Rows, kind: Ints, masks: Mapping[str, Ints]) -> dict[str, Ints]:
     """Feature sets side by side in one number as long as they fit."""
     widths = {name: int(bits.max(initial=0)).bit_length() for name, bits in masks.items()}
     if sum(widths.values()) > 63:
@@ -267,12 +255,11 @@ def _decimals(millionths: Ints | list[int]) -> pa.Array:
     return pa.Array.from_buffers(kind, len(millionths), [None, pa.py_buffer(halves)])
 
 
-def _marks(rows: _Rows, accounts: Ints, named: Flags) -> dict[str, Ints]:
+def _marks(rows: _Rows, named: Flags) -> dict[str, Ints]:
     """`user_day` and `account_day`: see `csql_ml.activity.rollup.rollup`."""
     new_place = np.diff(rows.place, prepend=-1) != 0
-    new_account = np.diff(accounts[rows.place], prepend=-1) != 0
-    segment = np.cumsum(new_account) - 1
-    soonest = np.minimum.reduceat(rows.lag, np.flatnonzero(new_account))
+    segment = np.cumsum(rows.new_account) - 1
+    soonest = np.minimum.reduceat(rows.lag, np.flatnonzero(rows.new_account))
     earliest = np.flatnonzero(rows.lag == soonest[segment])
     account_day = np.zeros(len(rows.place), np.int64)
     account_day[earliest[np.diff(segment[earliest], prepend=-1) != 0]] = 1
@@ -291,11 +278,12 @@ def _numbered(texts: pa.Array) -> Ints:
 
 def _table(rows: _Rows, sums: Mapping[str, Any], people: People, columns: tuple[str, ...]) -> pa.Table:
     """One day as a table."""
-    place = pa.array(rows.place)
     day = (rows.day - _EPOCH).days
+    accounts = people.accounts.take(pa.array(rows.place[rows.new_account]))
+    numbers = (np.cumsum(rows.new_account) - 1).astype(np.int32)
     values: dict[str, pa.Array] = {
-        "account_id": people.accounts.take(place),
-        "user_id": people.users.take(place),
+        "account_id": pa.DictionaryArray.from_arrays(numbers, accounts),  # so that no text is looked for when written
+        "user_id": people.users.take(pa.array(rows.place)),
         "day": pa.array(np.full(len(rows.place), day, np.int32)).cast(pa.date32()),
         "known_day": pa.array((day + rows.lag).astype(np.int32)).cast(pa.date32()),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from csql_ml.activity.source import Day
 
@@ -11,6 +11,8 @@ from csql_ml.activity.source import Day
 MOST_EVENTS = 4_000_000
 #: Parts that hold all days at once (say, one per region) are read again for every group: then groups may be larger.
 _LARGEST = 4
+#: Groups that share a vocabulary have together this many times the events of the largest one.
+_GROUPS = 4
 #: How often the rows may be read all in all before groups grow.
 _READS = 3
 
@@ -63,3 +65,29 @@ def _read(groups: Sequence[Sequence[date]], contents: Mapping[Day, Mapping[str, 
         for part, rows in parts.items():
             size[part] = size.get(part, 0) + rows
     return sum(sum(size[part] for part in {p for day in group for p in contents[day]}) for group in groups)
+
+
+def chapters(
+    groups: Sequence[list[date]], contents: Mapping[Day, Mapping[str, int]], most: int = MOST_EVENTS
+) -> list[list[list[date]]]:
+    """Groups put together, as many as have people in common that are worth looking up at once."""
+    found: list[list[list[date]]] = []
+    rows = 0
+    for group in groups:
+        more = _rows(group, contents)
+        if not found or rows + more > most * _GROUPS:
+            found.append([])
+            rows = 0
+        found[-1].append(group)
+        rows += more
+    return found
+
+
+def runs(days: Sequence[date]) -> list[list[date]]:
+    """Days, in their order, cut where several in a row are not among them."""
+    found: list[list[date]] = []
+    for day in days:
+        if not found or day - found[-1][-1] > timedelta(days=3):
+            found.append([])
+        found[-1].append(day)
+    return found

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from csql_ml.activity.checked_rows import timed_rows
-from csql_ml.activity.day_building import NO_TIME, DayBuilder
+from csql_ml.activity.day_building import DayBuilder
 from csql_ml.activity.day_groups import MOST_EVENTS
-from csql_ml.activity.event_keys import Keys, KeySpool, pairs_of_days, shared
+from csql_ml.activity.event_keys import Keys, KeySpool, filled, pairs_of_days, shared
 from csql_ml.activity.event_parts import EventColumns, EventFiles, EventParts, EventTable
 from csql_ml.activity.event_rows import KEY, ROW, EventRows
+from csql_ml.activity.gathering import NO_TIME
 from csql_ml.activity.source import BuiltDay, Contents, Day, PartDay
 from csql_ml.activity.zone_clock import DayNumbers, Instants, ZoneClock
 
@@ -102,7 +103,7 @@ class DuckDBEvents:
         """Times, keys and hashes of the rows of a part, in portions."""
         with self._rows.view([part], days) as rows:
             columns = f"coalesce(epoch_us(time), {NO_TIME}) AS time, {KEY}, {ROW}"
-            yield from _portions(self._rows.stream(timed_rows(rows), columns))
+            yield from _portions(self._rows.stream(f"SELECT {columns} FROM ({self._rows.sql(timed_rows(rows))})"))
 
     def _by_day(self, instants: Instants, *values: Keys) -> Iterator[tuple[Any, ...]]:
         """Values of each day, and of None for rows without a time."""
@@ -152,10 +153,10 @@ class DuckDBEvents:
         return shared(sorted(own), others, self._loader(contents))
 
     def _loader(self, contents: Contents) -> Callable[[date], Keys]:
-        """The sorted keys of a day; none where events have no ids."""
+        """The sorted full keys of a day; none where events have no ids."""
         if "event_id" not in self._rows.present:
             return lambda day: _NO_KEYS
-        return lambda day: self._spool.load(day) if day in self._fresh else contents.kept_keys(day)
+        return lambda day: self._spool.load(day) if day in self._fresh else filled(contents.kept_keys(day))
 
     # ------------------------------------------------------------ the second look
 

@@ -3,6 +3,9 @@
 A key is a hash of an ``event_id``. Two ids with the same key only cost work: whether rows are duplicates is decided by
 the ids themselves, among the rows of keys that occur more than once. A key and its day fit into one number of 64 bits,
 so that sorting these numbers brings the days of a key together.
+
+A full key is the whole hash, of which the key is the upper part. It is known of events that were read just now, and
+tells that two days only seem to have a key in common; of keys that were kept on disk the lower bits are 0.
 """
 
 from __future__ import annotations
@@ -40,11 +43,16 @@ def day_of_number(number: int) -> date:
 
 def packed(keys: Keys, day: date) -> Keys:
     """Keys together with their day."""
-    return (keys << _LOW) | np.uint64(number_of(day))
+    return filled(keys) | np.uint64(number_of(day))
+
+
+def filled(keys: Keys) -> Keys:
+    """Keys as full keys of which no more is known."""
+    return keys << _LOW
 
 
 def keys_of(pairs: Keys) -> Keys:
-    """The keys of packed pairs."""
+    """The keys of packed pairs, or of full keys."""
     return pairs >> _LOW
 
 
@@ -89,7 +97,7 @@ class Sieve:
 
 
 def shared(
-    own: Collection[date], others: Collection[date], load: Callable[[date], Keys], most: int = 16_000_000
+    own: Collection[date], others: Collection[date], load: Callable[[date], Keys], most: int = 4_000_000
 ) -> Keys:
     """The packed pairs of every key that occurs on several days, at least one of them an own one.
 
@@ -98,7 +106,7 @@ def shared(
     own, others
         Days; no day is in both.
     load
-        The sorted keys of a day.
+        The sorted full keys of a day.
     most
         How many own keys are looked at in one go; the keys are cut into ranges of about as many.
     """
@@ -112,29 +120,52 @@ def _shared_in_range(
     own: Collection[date], others: Collection[date], load: Callable[[date], Keys], i: int, ranges: int
 ) -> Keys:
     low, high = ((1 << KEY_BITS) * n // ranges for n in (i, i + 1))
-    mine = [packed(different(_between(load(day), low, high)), day) for day in own]
+    mine = [packed(different(keys), day) for day, keys in _load(own, load, low, high)]
     pairs = np.concatenate(mine) if mine else np.empty(0, np.uint64)
     if others:
         sieve = Sieve(different(np.sort(keys_of(pairs))))
         theirs = [packed(different(keys[sieve.passes(keys)]), day) for day, keys in _load(others, load, low, high)]
         pairs = np.concatenate((pairs, *theirs))
     pairs.sort()
-    keys = keys_of(pairs)
-    same = keys[1:] == keys[:-1]
-    several = np.zeros(len(pairs), np.bool_)
+    pairs = pairs[_adjoining(keys_of(pairs))]
+    return pairs[np.isin(keys_of(pairs), _confirmed(pairs, load))]
+
+
+def _adjoining(ranked: Keys) -> npt.NDArray[np.bool_]:
+    """Which numbers of a sorted array it has more than once."""
+    same = ranked[1:] == ranked[:-1]
+    several = np.zeros(len(ranked), np.bool_)
     several[1:] |= same
     several[:-1] |= same
-    return pairs[several]
+    return several
+
+
+def _confirmed(pairs: Keys, load: Callable[[date], Keys]) -> Keys:
+    """The keys that several days have in full, or of which too little is known to say so."""
+    found = []
+    numbers = pairs & _DAY_MASK
+    for number in np.unique(numbers):
+        keys, full = keys_of(pairs[numbers == number]), load(day_of_number(int(number)))
+        first = np.searchsorted(full, filled(keys))
+        end = np.searchsorted(full, filled(keys) | _DAY_MASK, side="right")
+        widths = end - first
+        within = np.arange(widths.sum()) - np.repeat(np.cumsum(widths) - widths, widths)
+        found.append(different(full[np.repeat(first, widths) + within]))
+    full = np.sort(np.concatenate(found)) if found else np.empty(0, np.uint64)
+    certain = _adjoining(full) | (full & _DAY_MASK == 0)
+    return different(keys_of(full[certain]))
 
 
 def _load(days: Collection[date], load: Callable[[date], Keys], low: int, high: int) -> Iterator[tuple[date, Keys]]:
+    """The keys of days between two bounds."""
     for day in days:
-        yield day, _between(load(day), low, high)
+        full = load(day)
+        yield day, keys_of(full[_place(full, low) : _place(full, high)])
 
 
-def _between(keys: Keys, low: int, high: int) -> Keys:
-    first, end = np.searchsorted(keys, np.array([low, high], np.uint64))
-    return keys[first:end]
+def _place(full: Keys, key: int) -> int:
+    """Where the first full key of this key or a later one is."""
+    return int(np.searchsorted(full, np.uint64(key << DAY_BITS))) if key >> KEY_BITS == 0 else len(full)
 
 
 def pairs_of_days(pairs: Keys) -> set[tuple[date, date]]:
@@ -185,11 +216,12 @@ class KeySpool:
         How many keys are held in memory.
     """
 
-    def __init__(self, most: int = 16_000_000) -> None:
+    def __init__(self, most: int = 8_000_000) -> None:
         self._most, self._held = most, 0
         self._keys: dict[date, list[Keys]] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._sorted: dict[date, Keys] = {}
+        self._in_order: set[date] = set()
 
     def add(self, day: date, keys: Keys) -> None:
         """Keys of rows of one day, in any order."""
@@ -218,10 +250,10 @@ class KeySpool:
         return self._sorted[day]
 
     def _sorted_file(self, day: date, file: Path) -> Keys:
-        if day not in self._sorted:
+        if day not in self._in_order:
             np.sort(np.fromfile(file, np.uint64)).tofile(file)
-            self._sorted[day] = np.memmap(file, np.uint64, mode="r")
-        return self._sorted[day]
+            self._in_order.add(day)
+        return np.memmap(file, np.uint64, mode="r")  # opened anew: what stays open stays in memory
 
     def _file(self, day: date) -> Path | None:
         file = Path(self._folder.name) / day.isoformat() if self._folder is not None else None
@@ -233,6 +265,7 @@ class KeySpool:
         for day, arrays in self._keys.items():
             if arrays:
                 self._sorted.pop(day, None)
+                self._in_order.discard(day)
                 with (Path(self._folder.name) / day.isoformat()).open("ab") as file:
                     np.concatenate(arrays).tofile(file)
                 arrays.clear()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from csql_ml.activity.event_keys import DAY_BITS, Keys
+from csql_ml.activity.event_keys import DAY_BITS
 from csql_ml.activity.event_parts import EventColumns
 from csql_ml.activity.source import Day
 from csql_ml.contract.parsing import parse
@@ -20,7 +22,7 @@ from csql_ml.source_files import identifier
 if TYPE_CHECKING:
     from csql_ml.source_duckdb import DuckDBWarehouse
 
-#: Columns that the views add: who did it, what it was, its id's key (0 without an id); a hash of the whole row.
+#: Columns that the views add: who did it, what it was, its id's full key (0 without an id); a hash of the whole row.
 PERSON, KIND, KEY = "csql_person", "csql_kind", "csql_key"
 ROW = "csql_row"
 ADDED = (PERSON, KIND, KEY)
@@ -101,25 +103,38 @@ class EventRows:
         self._warehouse.view(name, f"SELECT *, {self._hash(one, other, salt)} AS {number} FROM ({different})")
         return self._warehouse.connection.table(name)
 
-    def matching(self, name: str, keys: Keys) -> ir.Table:
-        """The rows of the view that have one of these keys, as a table."""
-        connection = self._warehouse.connection
-        connection.con.register("csql_key_list", pa.table({KEY: keys}))
-        where = f"{KEY} IN (SELECT {KEY} FROM csql_key_list)"
-        columns = ", ".join(map(identifier, (*self.present, *ADDED)))
-        self._warehouse.run(f"CREATE OR REPLACE TABLE {name} AS SELECT {columns} FROM {_VIEW} WHERE {where}")
-        connection.con.unregister("csql_key_list")
-        return connection.table(name)
+    @contextmanager
+    def lists(self, lists: Mapping[str, npt.NDArray[np.uint64]]) -> Iterator[None]:
+        """Give lists of numbers names; see `is_among`."""
+        for name, numbers in lists.items():
+            self._warehouse.connection.con.register(name, pa.table({"number": numbers}))
+        try:
+            yield
+        finally:
+            for name in lists:
+                self._warehouse.connection.con.unregister(name)
 
-    def stream(self, rows: ir.Table, columns: str) -> Iterator[pa.RecordBatch]:
-        """SQL expressions over the columns of a table, in batches; meanwhile the connection runs no other query."""
-        query = f"SELECT {columns} FROM ({self._warehouse.connection.compile(rows)})"
+    def sql(self, rows: ir.Table) -> str:
+        """The query of an expression over the view."""
+        return str(self._warehouse.connection.compile(rows))
+
+    def stream(self, query: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, in batches; meanwhile the connection runs no other one."""
         yield from self._warehouse.connection.con.execute(query).to_arrow_reader(_BATCH)
 
 
+def is_among(value: str, name: str) -> str:
+    """SQL of whether a number is in a list."""
+    return f"{value} IN (SELECT number FROM {name})"
+
+
+#: SQL of a row's key without the bits that only tell equal keys apart.
+SHORT_KEY = f"({KEY} >> {DAY_BITS})"
+
+
 def _key_of(text: str) -> str:
-    """SQL of the key of a text; never 0."""
-    return f"((hash({text}) >> {DAY_BITS}) | 1)"
+    """SQL of the full key of a text; neither it nor its upper part is ever 0."""
+    return f"(hash({text}) | {1 << DAY_BITS})"
 
 
 def _span(days: Collection[Day]) -> tuple[str | None, str | None]:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import ibis.expr.types as ir
 
 from csql_ml.activity.folder import PATIENCE, Folder
+from csql_ml.activity.month_tables import MonthTables, read_parquet
 from csql_ml.activity.rollup import columns_of, no_rows
 from csql_ml.activity.source import EventSource, merged
 from csql_ml.activity.store import LackingColumnsError, Store, Updated
-from csql_ml.activity.summaries import no_user_months, user_months_sql
+from csql_ml.activity.summaries import no_user_months
 from csql_ml.contract.checking import lacking_report, table_report
 from csql_ml.contract.findings import EXAMPLES, LONGEST_EXAMPLE
 from csql_ml.contract.report import Problem, TableReport
@@ -22,13 +23,10 @@ from csql_ml.contract.rules import account_rule
 from csql_ml.contract.tables import EVENTS
 from csql_ml.contract.validate import EARLY, first_contracts
 from csql_ml.run_files import fingerprint
-from csql_ml.source_files import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-    import pyarrow as pa
 
     from csql_ml.config import Config
     from csql_ml.source_duckdb import DuckDBWarehouse
@@ -126,7 +124,7 @@ def open_store(
         stack.callback(source.close)
         folder = Folder(store_path(config))
         with folder.locked(patience), warehouse.reading("events"):
-            store = Store(folder, source, config, lambda month, files: _summary(warehouse, folder, month, files))
+            store = Store(folder, source, config, MonthTables(warehouse.connection.con, folder.path))
             updated = _update(store)
             if isinstance(updated, Updated):
                 stack.enter_context(folder.reading(updated.manifest.files()))
@@ -163,25 +161,6 @@ def _empty(warehouse: DuckDBWarehouse) -> tuple[ir.Table, ir.Table, ir.Table]:
     return rollup, account_days, user_months
 
 
-def _read_parquet(folder: Folder, files: Iterable[str], options: str = ", hive_partitioning = false") -> str:
-    paths = ", ".join(literal((folder.path / file).as_posix()) for file in files)
-    return f"read_parquet([{paths}]{options})"
-
-
-def _summary(warehouse: DuckDBWarehouse, folder: Folder, month: str, files: list[str]) -> tuple[pa.Table, pa.Table]:
-    """Events, first day and newest known day of a month's accounts; the active days of its users."""
-    rows = _read_parquet(folder, files)
-    accounts = (
-        "SELECT account_id, sum(events)::BIGINT AS events, min(day) AS first_day, max(known_day) AS last_known_day "
-        f"FROM {rows} GROUP BY account_id ORDER BY account_id"
-    )
-    by_account, by_user = (
-        warehouse.connection.con.execute(query).to_arrow_reader().read_all()
-        for query in (accounts, user_months_sql(rows, month))
-    )
-    return by_account, by_user
-
-
 class _Opened:
     """The rollup in force, and what is known of its accounts."""
 
@@ -211,7 +190,7 @@ class _Opened:
         self._warehouse.view(
             _ACCOUNTS,
             "SELECT account_id, sum(events)::BIGINT AS events, min(first_day) AS first_day, "
-            f"max(last_known_day) AS last_known_day FROM {_read_parquet(self._folder, months)} GROUP BY account_id",
+            f"max(last_known_day) AS last_known_day FROM {read_parquet(self._folder.path, months)} GROUP BY account_id",
         )
         everyone = self._warehouse.connection.table(_ACCOUNTS)
         self._warehouse.materialise(_KNOWN, everyone.semi_join(accounts, "account_id"))
@@ -244,7 +223,7 @@ class _Opened:
 
     def _view(self, name: str, columns: Iterable[str], files: Iterable[str], options: str, where: str) -> ir.Table:
         """Some columns of files, leaving files out by what is in their names."""
-        source = _read_parquet(self._folder, files, options)
+        source = read_parquet(self._folder.path, files, options)
         self._warehouse.view(name, f"SELECT {', '.join(columns)} FROM {source}{where}")
         table: ir.Table = self._warehouse.connection.table(name)
         return table

@@ -82,12 +82,16 @@ class BuiltDay:
         What was set aside; not the events of unknown accounts, which are in the rollup.
     keys
         The day's sorted event keys (see `csql_ml.activity.event_keys`), where the source wants them back.
+    users
+        By month, which users were active on this day and on those that came before it without any (see
+        `csql_ml.activity.user_months`); None where a later day has them, or where they are to be taken from the rows.
     """
 
     day: Day
     rows: pa.Table
     findings: tuple[Finding, ...]
     keys: npt.NDArray[np.uint64] | None = None
+    users: Mapping[str, pa.Table] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ rebuild of everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from csql_ml.activity import manifest as manifests
 from csql_ml.activity.event_keys import Keys
 from csql_ml.activity.folder import Folder
 from csql_ml.activity.manifest import DayState, Manifest, MonthState, PartState
+from csql_ml.activity.month_building import UserMonths, month_of, write_users
 from csql_ml.activity.source import BuiltDay, Contents, Day, EventSource
 from csql_ml.activity.summaries import account_days
 from csql_ml.contract.checking import lacking_columns
@@ -27,8 +28,18 @@ if TYPE_CHECKING:
 
     from csql_ml.config import Config
 
-#: ``summarise(month, files)``: accounts and users of the rollup's files of a month.
-Summarise = Callable[[str, list[str]], "tuple[pa.Table, pa.Table]"]
+
+class Summaries(Protocol):
+    """Makes tables of files of the folder, which are given by their paths below it."""
+
+    def accounts(self, files: Sequence[str]) -> pa.Table:
+        """Events, first day and newest known day of each account, of days' ``accounts`` files."""
+
+    def users(self, month: str, files: Sequence[str]) -> pa.Table:
+        """The month's ``user_months``, of days' ``rollup`` files."""
+
+    def united(self, kept: str | None, days: Collection[int], tables: Sequence[pa.Table]) -> pa.Table:
+        """``user_months`` of some days of the month in a file, and of tables."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +92,12 @@ class Store:
 
     Parameters
     ----------
-    summarise
-        Makes the tables of a `csql_ml.activity.manifest.MonthState` of its month's files, given by their paths.
+    summaries
+        Makes what is written per month.
     """
 
-    def __init__(self, folder: Folder, source: EventSource, config: Config, summarise: Summarise) -> None:
-        self._folder, self._source, self._config, self._summarise = folder, source, config, summarise
+    def __init__(self, folder: Folder, source: EventSource, config: Config, summaries: Summaries) -> None:
+        self._folder, self._source, self._config, self._summaries = folder, source, config, summaries
 
     def update(self) -> Updated:
         """Look at what changed and build it; the folder must be locked.
@@ -142,7 +153,7 @@ class Store:
         """Days whose files are not there in full, or whose month's are not."""
         bad = {day for day, state in old.days.items() if not all(map(self._folder.holds, state.files))}
         months = {month for month, state in old.months.items() if not all(map(self._folder.holds, state.files))}
-        return bad | {day for day in old.days if day is not None and _month(day) in months}
+        return bad | {day for day in old.days if day is not None and month_of(day) in months}
 
     # ------------------------------------------------------------ what is built
 
@@ -155,16 +166,18 @@ class Store:
         partners = {day for pair in old.pairs | pairs if dated & set(pair) for day in pair}
         wanted = {day for day in {*changed, *partners} if day in contents.days}
         states = {day: state for day, state in old.days.items() if day in contents.days and day not in wanted}
-        built = []
+        built, touched = [], {*changed, *wanted}
+        users = UserMonths(self._folder, old, touched, self._summaries.united)
         for day in self._source.build(wanted, contents):
             states[day.day] = self._write_day(day)
+            users.add(day)
             built.append(day.day)
         return (
             replace(
                 old,
                 parts=parts,
                 days=states,
-                months=self._months(old, states, {*changed, *wanted}),
+                months=self._months(old, states, touched, users),
                 pairs=frozenset(pairs | {pair for pair in old.pairs if not dated & set(pair)}),
             ),
             tuple(built),
@@ -188,26 +201,26 @@ class Store:
             keys = self._folder.write_keys(day.day, day.keys)
         return DayState(rollup, accounts, keys, day.findings)
 
-    def _months(self, old: Manifest, days: Mapping[Day, DayState], built: Iterable[Day]) -> dict[str, MonthState]:
-        """Every month with activity; those without a day that was built are as they were."""
-        files: dict[str, list[str]] = {}
+    def _months(
+        self, old: Manifest, days: Mapping[Day, DayState], touched: Collection[Day], users: UserMonths
+    ) -> dict[str, MonthState]:
+        """Every month with activity; those without a day that was built or went are as they were."""
+        states: dict[str, list[DayState]] = {}
         for day, state in days.items():
             if day is not None and state.rollup is not None:
-                files.setdefault(_month(day), []).append(state.rollup.path)
-        touched = {_month(day) for day in built if day is not None}
-        months = {month: state for month, state in old.months.items() if month in files and month not in touched}
-        for month in sorted(touched & files.keys()):
-            accounts, users = self._summarise(month, sorted(files[month]))
-            below = f"month={month}-01"
-            months[month] = MonthState(
-                self._folder.write_table(below, "accounts", accounts),
-                self._folder.write_table(below, "users", users) if users.num_rows else None,
-            )
+                states.setdefault(month_of(day), []).append(state)
+        changed = {month_of(day) for day in touched if day is not None} & states.keys()
+        months = {month: state for month, state in old.months.items() if month in states and month not in changed}
+        found, silent = users.finish(), users.silent_months()
+        for month in sorted(changed):
+            of_month = found.get(month)
+            if month in silent:
+                rollup = sorted(state.rollup.path for state in states[month] if state.rollup is not None)
+                of_month = write_users(self._folder, month, self._summaries.users(month, rollup))
+            files = sorted(state.accounts.path for state in states[month] if state.accounts is not None)
+            accounts = self._folder.write_table(f"month={month}-01", "accounts", self._summaries.accounts(files))
+            months[month] = MonthState(accounts, of_month)
         return months
-
-
-def _month(day: date) -> str:
-    return f"{day:%Y-%m}"
 
 
 def _rows(parts: Mapping[str, PartState]) -> int:

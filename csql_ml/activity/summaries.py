@@ -14,7 +14,6 @@ user_months    one row per account, user and month: ``active``, a bit per day on
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -67,14 +66,15 @@ def _added_decimals(values: pa.Array, starts: Ints) -> pa.Array:
     """Exact sums: in 64 bits where they surely fit, else with Python's own numbers."""
     halves = np.frombuffer(values.buffers()[1], np.int64)[2 * values.offset :][: 2 * len(values)]
     low, high = halves[::2], halves[1::2]
-    small = (high == low >> 63).all() and int(np.abs(low).max(initial=0)) * len(low) < _LARGEST
-    if small and len(starts):
-        sums = np.add.reduceat(low, starts)
-        both = np.stack((sums, sums >> 63), axis=1)
-        return pa.Array.from_buffers(values.type, len(sums), [None, pa.py_buffer(both)])
-    exact = values.to_pylist()
-    ends = [*starts[1:].tolist(), len(exact)]
-    return pa.array([sum(exact[a:b], Decimal(0)) for a, b in zip(starts.tolist(), ends, strict=True)], values.type)
+    if (high == low >> 63).all() and int(np.abs(low).max(initial=0)) * len(low) < _LARGEST:
+        sums = np.add.reduceat(low, starts) if len(starts) else low
+        content = np.stack((sums, sums >> 63), axis=1).tobytes()
+    else:
+        whole = [(above << 64) + below % (1 << 64) for below, above in zip(low.tolist(), high.tolist(), strict=True)]
+        ends = [*starts[1:].tolist(), len(whole)]
+        added = [sum(whole[first:end]) for first, end in zip(starts.tolist(), ends, strict=True)]
+        content = b"".join(number.to_bytes(16, "little", signed=True) for number in added)
+    return pa.Array.from_buffers(values.type, len(starts), [None, pa.py_buffer(content)])
 
 
 def no_user_months() -> pa.Table:

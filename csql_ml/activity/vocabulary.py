@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from csql_ml.activity.counting import Kinds, People
 from csql_ml.activity.event_rows import KIND, PERSON, EventRows
+from csql_ml.activity.places import Places
 from csql_ml.activity.rollup import counted, masked, signals_of
 from csql_ml.contract.checking import row_rules, typed_rows
 from csql_ml.contract.rules import first_problem
@@ -29,29 +30,14 @@ _PEOPLE, _KINDS = ("account_id", "user_id"), ("event_name", "feature")
 COLUMNS = (*_PEOPLE, *_KINDS)
 
 
-class SameHashError(Exception):
-    """Two people or two kinds have the same hash; another salt tells them apart."""
-
-
 @dataclass(frozen=True)
 class Vocabulary:
-    """The people and kinds of some events.
-
-    Attributes
-    ----------
-    kind_hashes, kind_places
-        Sorted hashes and the position in ``kinds`` of each; -1 for a kind that breaks a rule.
-    """
+    """The people and kinds of some events, and where to find them by the numbers that events name them by."""
 
     people: People
+    places: Places
     kinds: Kinds
-    kind_hashes: npt.NDArray[np.uint64]
-    kind_places: npt.NDArray[np.int64]
-
-    def kinds_of(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """The positions of events' kinds."""
-        found: npt.NDArray[np.int64] = self.kind_places[np.searchsorted(self.kind_hashes, hashes)]
-        return found
+    kind_places: Places
 
 
 def read_vocabulary(rows: EventRows, config: Config, salt: int = 0) -> Vocabulary:
@@ -62,8 +48,7 @@ def read_vocabulary(rows: EventRows, config: Config, salt: int = 0) -> Vocabular
     SameHashError
         The numbers that the salt gives do not tell them apart.
     """
-    kinds, hashes, places = _kinds(rows, config, salt)
-    return Vocabulary(_people(rows, salt), kinds, hashes, places)
+    return Vocabulary(*_people(rows, salt), *_kinds(rows, config, salt))
 
 
 def _judged(rows: EventRows, columns: tuple[str, str], number: str, salt: int) -> Any:
@@ -74,16 +59,15 @@ def _judged(rows: EventRows, columns: tuple[str, str], number: str, salt: int) -
     return typed.select(*columns, number, bad=problem.notnull())
 
 
-def _people(rows: EventRows, salt: int) -> People:
+def _people(rows: EventRows, salt: int) -> tuple[People, Places]:
     judged = _judged(rows, _PEOPLE, PERSON, salt)
     table = judged.order_by([ibis.asc(judged[name], nulls_first=False) for name in _PEOPLE]).to_pyarrow()
     accounts, users = (table[name].combine_chunks() for name in _PEOPLE)
     new = ~(_equals_last(accounts) & _equals_last(users))
     bad = table["bad"].to_numpy()
-    hashes, order = _in_order(table[PERSON].to_numpy())
-    places = np.where(bad, -1, np.cumsum(new) - 1)[order]
+    places = Places(table[PERSON].to_numpy(), np.where(bad, -1, np.cumsum(new) - 1))
     first = pa.array(np.flatnonzero(new))
-    return People(hashes, places, accounts.take(first), users.take(first))
+    return People(accounts.take(first), users.take(first)), places
 
 
 def _equals_last(texts: pa.Array) -> npt.NDArray[np.bool_]:
@@ -94,7 +78,7 @@ def _equals_last(texts: pa.Array) -> npt.NDArray[np.bool_]:
     return np.concatenate((np.zeros(min(len(texts), 1), np.bool_), same | (missing[1:] & missing[:-1])))
 
 
-def _kinds(rows: EventRows, config: Config, salt: int) -> tuple[Kinds, npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+def _kinds(rows: EventRows, config: Config, salt: int) -> tuple[Kinds, Places]:
     """Kinds that count for the same are one."""
     judged = _judged(rows, _KINDS, KIND, salt)
     signals = judged.select(KIND, "bad", **signals_of(judged, config))
@@ -103,16 +87,7 @@ def _kinds(rows: EventRows, config: Config, salt: int) -> tuple[Kinds, npt.NDArr
     names = [name for name in table.column_names if name not in (KIND, "bad")]
     values = np.stack([table[name].to_numpy() for name in names], axis=1)
     different, place = np.unique(values, axis=0, return_inverse=True)
-    hashes, order = _in_order(table[KIND].to_numpy())
-    places = np.where(table["bad"].to_numpy(), -1, place.ravel())[order]
+    places = Places(table[KIND].to_numpy(), np.where(table["bad"].to_numpy(), -1, place.ravel()))
     by_name = dict(zip(names, different.T.copy(), strict=True))
     counts = {n.removeprefix("flag_"): v.astype(np.bool_) for n, v in by_name.items() if n.startswith("flag_")}
-    return Kinds(counts, {n: v for n, v in by_name.items() if not n.startswith("flag_")}), hashes, places
-
-
-def _in_order(hashes: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]:
-    order = np.argsort(hashes)
-    ranked = hashes[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        raise SameHashError
-    return ranked, order
+    return Kinds(counts, {n: v for n, v in by_name.items() if not n.startswith("flag_")}), places

@@ -19,7 +19,7 @@ from csql_ml.leak_check.worlds import Rows
 from csql_ml.metrics import metrics_of
 from csql_ml.metrics.compiler import measures_of
 from csql_ml.metrics.definition import Metric
-from csql_ml.snapshots import cut, cut_activity
+from csql_ml.as_of import cut, cut_activity
 
 if TYPE_CHECKING:
     from csql_ml.config import Config

@@ -21,6 +21,7 @@ from csql_ml.config import Config
 from csql_ml.contract.report import Inputs, TableReport
 from csql_ml.contract.validate import validate
 from csql_ml.source_duckdb import DuckDBWarehouse
+from tests.activity.summary_checks import assert_of_rollup
 from tests.small_company import ACCOUNTS, CONTRACTS, SETTINGS, rows, write_tables
 
 COLUMNS = ("account_id", "user_id", "occurred_at", "event_name", "event_id", "feature", "quantity", "recorded_at")
@@ -98,6 +99,8 @@ class EventCompany:
         with activity.open_store(warehouse, self.config, inputs.tables, source) as opened:
             self.read.append(source.read)
             manifest = read(activity.store_path(self.config))
+            kept = (t.to_pandas() for t in (opened.table, opened.account_days, opened.user_months))
+            assert_of_rollup(*kept)
             return Opened(in_order(opened.table.to_pandas()), opened.report, opened.days_built, manifest)
 
     def at_once(self) -> Opened:

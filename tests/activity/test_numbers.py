@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from random import Random
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csql_ml.activity.day_groups import day_groups
+from csql_ml.activity.day_groups import chapters, day_groups, runs
 from csql_ml.activity.event_keys import KeySpool, pairs_of_days, read_keys, shared, write_keys
+from csql_ml.activity.places import Places, SameHashError
 from csql_ml.activity.zone_clock import Instants, ZoneClock
+from csql_ml.errors import SourceError
 from tests.activity.event_files import EventCompany, assert_same
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,14 +41,19 @@ def test_days_are_those_of_the_calendar(zone: str, times: list[int]) -> None:
     assert [date(1970, 1, 1) + timedelta(days=int(day)) for day in found] == expected
 
 
+#: Full keys by day: the upper part is the key; where the lower one is 0, no more is known of it.
 keys_by_day = st.dictionaries(
     st.integers(0, 4).map(lambda n: date(2025, 1, 1) + timedelta(days=n)),
-    st.lists(st.integers(1, 12), max_size=8),
+    st.lists(st.builds(lambda key, rest: key << 42 | rest, st.integers(1, 12), st.sampled_from([0, 1, 2])), max_size=8),
     min_size=2,
 )
 
 
-@settings(max_examples=60)
+def _in_common(one: list[int], other: list[int]) -> bool:
+    return any(a >> 17 == b >> 17 and (a == b or a % (1 << 17) == 0 or b % (1 << 17) == 0) for a in one for b in other)
+
+
+@settings(max_examples=100)
 @given(
     days=keys_by_day,
     own=st.sets(st.integers(0, 4)),
@@ -57,15 +65,43 @@ def test_days_with_a_key_in_common_are_found(
 ) -> None:
     spool = KeySpool(in_memory)
     for day, keys in days.items():
-        spool.add(day, np.array([key << 42 for key in keys], np.uint64))
+        spool.add(day, np.array(keys, np.uint64))
     mine = [day for day in days if (day - date(2025, 1, 1)).days in own]
     found = pairs_of_days(shared(mine, [day for day in days if day not in mine], spool.load, most))
     spool.close()
-    with_own = {
-        (a, b) for a in days for b in days if a < b and (a in mine or b in mine) and set(days[a]) & set(days[b])
-    }
-    all_pairs = {(a, b) for a in days for b in days if a < b and set(days[a]) & set(days[b])}
-    assert with_own <= found <= all_pairs
+    both = [(a, b) for a in days for b in days if a < b]
+    short = {day: [key >> 17 << 17 for key in keys] for day, keys in days.items()}
+    assert {(a, b) for a, b in both if (a in mine or b in mine) and _in_common(days[a], days[b])} <= found
+    assert found <= {(a, b) for a, b in both if _in_common(short[a], short[b])}
+
+
+def test_days_whose_keys_only_seem_to_be_the_same_have_none_in_common() -> None:
+    one, two, three = (date(2025, 1, n) for n in (1, 2, 3))
+    keys = {one: [7 << 17 | 1, 9 << 17 | 1], two: [7 << 17 | 2, 8 << 17 | 3], three: [9 << 17 | 1, 8 << 17]}
+    load = {day: np.sort(np.array(full, np.uint64)) for day, full in keys.items()}
+    assert pairs_of_days(shared([one, two, three], [], lambda day: load[day])) == {(one, three), (two, three)}
+
+
+hashes = st.lists(st.integers(0, (1 << 64) - 1), unique=True, max_size=30)
+
+
+@given(known=hashes, more=hashes, order=st.randoms())
+def test_places_are_found_by_hash(known: list[int], more: list[int], order: Random) -> None:
+    places = Places(np.array(known, np.uint64), np.arange(len(known)))
+    asked = known * 2
+    order.shuffle(asked)
+    assert places.of(np.array(asked, np.uint64)).tolist() == [known.index(value) for value in asked]
+    for stranger in set(more) - set(known):
+        with pytest.raises(SourceError, match="events changed while they were read"):
+            places.of(np.array([*known, stranger], np.uint64))
+
+
+def test_places_of_neighbours_and_of_the_same_hash() -> None:
+    near = np.array([5, 3, 4, (1 << 64) - 1, (1 << 64) - 2], np.uint64)
+    assert Places(near, np.array([0, -1, 2, 3, 4])).of(near[::-1]).tolist() == [4, 3, 2, -1, 0]
+    assert Places(near, np.array([0, -1, 2, 3, 4])).broken.tolist() == [3]
+    with pytest.raises(SameHashError):
+        Places(np.array([5, 5], np.uint64), np.array([0, 1]))
 
 
 @pytest.mark.parametrize("number", [0, 5, 100_000])
@@ -85,6 +121,16 @@ def test_groups_of_days_end_where_parts_end_and_are_not_too_large() -> None:
     assert [len(group) for group in day_groups(days, by_month, 20)] == [2, 1, 2, 1]
     regions = {day: {"north": 10, "south": 10} for day in days}
     assert len(day_groups(days, regions, 20)) == 3, "every group reads all parts: fewer, larger ones are better"
+
+
+def test_groups_share_a_vocabulary_and_days_that_adjoin_are_read_together() -> None:
+    days = [date(2025, 1, 1) + timedelta(days=n) for n in range(6)]
+    groups = [[day] for day in days]
+    assert chapters(groups, {day: {"a": 10} for day in days}, 10) == [groups[:4], groups[4:]]
+    assert chapters(groups, {day: {"a": 50} for day in days}, 10) == [[group] for group in groups]
+    apart = [*days, date(2025, 1, 9), date(2025, 1, 20)]
+    assert runs(apart) == [[*days, date(2025, 1, 9)], [date(2025, 1, 20)]]
+    assert runs([]) == []
 
 
 def test_sums_that_need_more_than_64_bits_are_exact(tmp_path: Path) -> None:

@@ -329,7 +329,22 @@ def test_two_people_with_the_same_hash_are_told_apart(company: EventCompany, mon
 
 def test_two_ids_with_the_same_key_only_cost_work(company: EventCompany, monkeypatch: pytest.MonkeyPatch) -> None:
     company.write("may", MAY + "a1 | u1 | 2025-05-01 11:00 | used | boards | e1\n")
-    monkeypatch.setattr("csql_ml.activity.event_rows._key_of", lambda text: "7::UBIGINT")
+    monkeypatch.setattr("csql_ml.activity.event_rows._key_of", lambda text: f"{7 << 17}::UBIGINT")
     found = company.update()
     assert [p.kind for p in found.report.problems] == ["conflicting_duplicate"]
+    assert found.manifest.pairs == {(date(2025, 5, 1), date(2025, 5, 2))}
     assert_same(found, company.at_once())
+
+
+def test_days_are_not_partners_where_only_half_of_a_key_is_the_same(
+    company: EventCompany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.write("may", MAY)
+    monkeypatch.setattr("csql_ml.activity.event_rows._key_of", lambda text: f"({7 << 17} | (hash({text}) & 131071))")
+    found = company.update()
+    assert found.manifest.pairs == frozenset()
+    assert_same(found, company.at_once())
+    company.write("june", JUNE)
+    later = company.update()
+    assert later.days_built == 3, "of keys on disk no more than a half is known: that only costs work"
+    assert_same(later, company.at_once())
