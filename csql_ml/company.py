@@ -88,12 +88,14 @@ class Company:
         month = self.config.company.fiscal_year_start_month
         return quarter_starts(first + LEAST_HISTORY, now - timedelta(days=1), month)
 
-    def snapshots(self, dates: list[date], on_progress: Progress | None = None) -> Iterator[Snapshot]:
-        """Build snapshots one by one."""
+    def snapshots(
+        self, dates: list[date], on_progress: Progress | None = None, *, contacts: bool = True
+    ) -> Iterator[Snapshot]:
+        """Build snapshots one by one; people are read only where they are to be named."""
         for i, as_of in enumerate(dates):
             if on_progress is not None:
                 on_progress(f"metrics as of {as_of.isoformat()}", i, len(dates))
-            yield self.builder.build(as_of)
+            yield self.builder.build(as_of, contacts=contacts)
 
     def label_book(self, snapshots: list[Snapshot]) -> LabelBook:
         """Labels of the accounts of these snapshots."""

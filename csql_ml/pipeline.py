@@ -27,7 +27,7 @@ from csql_ml.batch_run import (
 from csql_ml.company import Company, Progress, open_company, open_inputs
 from csql_ml.config import Config
 from csql_ml.contract.report import Inputs, summary_rows
-from csql_ml.errors import BundleError, ContractError, OutputError, TrainingError
+from csql_ml.errors import ContractError, OutputError, TrainingError
 from csql_ml.explain.evidence import source_of
 from csql_ml.handoff.lead import lead_of
 from csql_ml.labels import COLUMNS as LABEL_COLUMNS
@@ -35,17 +35,14 @@ from csql_ml.metrics import metrics_of
 from csql_ml.metrics.compiler import Available, unavailable_measures
 from csql_ml.metrics.faces import own_faces
 from csql_ml.model import bundle as bundles
+from csql_ml.model import promotions
 from csql_ml.model.bundle import Champion
-from csql_ml.model.card import model_card
-from csql_ml.model.training import Trained, train
+from csql_ml.model.saving import Training, champion_in_force, refused, save_champion
+from csql_ml.model.training import train
 from csql_ml.model.training_data import TrainingData
-from csql_ml.run_files import json_text, read_manifest, write_file, write_folder, write_parquet_parts
+from csql_ml.run_files import read_manifest, write_file, write_folder, write_parquet_parts
 from csql_ml.scoring import QUALIFIED, score_snapshot
 from csql_ml.snapshots import Snapshot
-
-#: Name of the pointer file in the models folder.
-CHAMPION = "champion.json"
-
 
 # --- check ------------------------------------------------------------------------------------------------------------
 
@@ -120,7 +117,7 @@ def features(config: Config, as_of: Sequence[date], out: Path, on_progress: Prog
             return FeatureTable(rows, tuple(pq.read_schema(out).names))
 
         def frames() -> Iterator[pd.DataFrame]:
-            for snapshot in company.snapshots(sorted(set(as_of)), on_progress):
+            for snapshot in company.snapshots(sorted(set(as_of)), on_progress, contacts=False):
                 rows[snapshot.as_of] = len(snapshot.features)
                 yield snapshot.features
 
@@ -137,17 +134,6 @@ def explain_plan(config: Config, as_of: date) -> list[tuple[str, str]]:
 # --- train ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Training:
-    """Result of `train_champion`."""
-
-    trained: Trained
-    bundle: Path
-    card: Path
-    mlflow: Any
-    now: date
-
-
 def train_champion(config: Config, now: date | None = None, on_progress: Progress | None = None) -> Training:
     """Label, validate in time, judge against the rules, save the champion, log to MLflow.
 
@@ -156,15 +142,24 @@ def train_champion(config: Config, now: date | None = None, on_progress: Progres
     now
         The day to stand on; default: the day after the newest row became known.
     """
+    previous = champion_in_force(config)
     with open_company(config, on_progress=on_progress) as company:
         today = now or company.today
-        data = training_data(company, today, on_progress)
-    trained = train(data, config, on_progress)
+        data = training_data(company, today, on_progress, previous)
+    trained = train(data, config, on_progress, previous, refused(config))
     return save_champion(trained, data, config, today, on_progress)
 
 
-def training_data(company: Company, now: date, on_progress: Progress | None = None) -> TrainingData:
-    """Snapshots of the training dates with their labels, as known before ``now``."""
+def training_data(
+    company: Company, now: date, on_progress: Progress | None = None, previous: Champion | None = None
+) -> TrainingData:
+    """Snapshots of the training dates with their labels, as known before ``now``.
+
+    Parameters
+    ----------
+    previous
+        The champion in force; what was known on the day it was trained is looked up, too.
+    """
     dates = company.training_dates(now)
     if not dates:
         first = company.builder.first_day
@@ -172,10 +167,11 @@ def training_data(company: Company, now: date, on_progress: Progress | None = No
             f"no training date before {now.isoformat()} has 60 days of events before it (events begin on {first}); "
             "train later, or give dates under snapshots in the configuration"
         )
-    snapshots = list(company.snapshots(dates, on_progress))
+    snapshots = list(company.snapshots(dates, on_progress, contacts=False))
     book = company.label_book(snapshots)
     ends = [company.horizon_end(d) for d in dates]
-    known = {day: book.known(day) for day in sorted({now, *dates})}
+    trained_on = {previous.trained_as_of} if previous is not None and previous.trained_as_of is not None else set()
+    known = {day: book.known(day) for day in sorted({now, *dates, *(d for d in trained_on if d < now)})}
     return TrainingData(
         frame=pd.concat([_training_rows(s) for s in snapshots], ignore_index=True),
         labels_known=lambda day: known[day],
@@ -191,28 +187,6 @@ def _training_rows(snapshot: Snapshot) -> pd.DataFrame:
     portfolio = snapshot.accounts["csm_id"].astype("object")
     keys = pd.DataFrame({"portfolio": portfolio.where(portfolio.notna(), ""), "arr": snapshot.facts["arr_in_force"]})
     return pd.concat([snapshot.features.drop(columns=["arr"], errors="ignore"), keys], axis=1)
-
-
-def save_champion(
-    trained: Trained, data: TrainingData, config: Config, now: date, on_progress: Progress | None
-) -> Training:
-    """Bundle, card and pointer under the models folder, then MLflow."""
-    champion, folder = trained.champion, config.models_path
-    name = f"{champion.kind}-{champion.model_version}"
-    bundle = bundles.save(champion, folder / name)
-    text = model_card(trained, config, data)
-    card = folder / f"{name}.md"
-    write_file(card, lambda path: path.write_text(text, encoding="utf-8"))
-    tracked = None
-    if config.tracking.enabled:
-        if on_progress is not None:
-            on_progress("logging to MLflow", 0, 1)
-        from csql_ml.model.tracking import log_training
-
-        tracked = log_training(trained, data, config, bundle, text)
-    pointer = json_text({"bundle": name, "model_version": champion.model_version}, indent=2)
-    write_file(folder / CHAMPION, lambda path: path.write_text(pointer + "\n", encoding="utf-8"))
-    return Training(trained, bundle, card, tracked, now)
 
 
 # --- score ------------------------------------------------------------------------------------------------------------
@@ -236,16 +210,8 @@ def trained_champion(config: Config, model: str | None) -> Champion | None:
         return bundles.load(bundle_from(model, config))
     if model is not None:
         return bundles.load(Path(model))
-    pointer = config.models_path / CHAMPION
-    if not pointer.is_file():
-        return None
-    try:
-        name = json.loads(pointer.read_text(encoding="utf-8"))["bundle"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{pointer} is damaged ({error}); train again or name a bundle with --model") from error
-    if Path(name).name != name:
-        raise BundleError(f"{pointer} names {name!r}, which is not a folder beside it; train again")
-    return bundles.load(config.models_path / name)
+    name = promotions.in_force(config.models_path)
+    return None if name is None else bundles.load(config.models_path / name)
 
 
 def day_one_champion(config: Config, company: Company, snapshot: Snapshot) -> Champion:

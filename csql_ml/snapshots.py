@@ -204,8 +204,13 @@ class SnapshotBuilder:
 
     # ------------------------------------------------------------ snapshots
 
-    def build(self, as_of: date) -> Snapshot:
+    def build(self, as_of: date, *, contacts: bool = True) -> Snapshot:
         """Compute the snapshot of one date.
+
+        Parameters
+        ----------
+        contacts
+            Whether to read them; without, there are none in the snapshot.
 
         Raises
         ------
@@ -223,7 +228,7 @@ class SnapshotBuilder:
             features=typed_features(table, as_of, self._columns.feature_columns, self._columns.categories),
             facts=table[["account_id", *self._columns.fact_columns]],
             accounts=of_snapshot,
-            contacts=self._contacts(as_of, of_snapshot),
+            contacts=self._contacts(as_of, of_snapshot) if contacts else _no_contacts(),
             without_contract=len(accounts) - len(table),
             newest_event=None if known.newest is None else as_of - timedelta(days=known.newest),
         )
@@ -240,15 +245,14 @@ class SnapshotBuilder:
             kept = {n: f"csql_step_{n}_{next(_NUMBERS)}" for n in PASSES if n in self._columns.steps}
             for step, name in kept.items():
                 self._passes[name] = DatedSql(con, self._columns.steps[step], tuple(facts))
-            table = self._columns.reading(kept).order_by("account_id")
-            self._compiled["metrics"] = DatedSql(con, table, tuple(facts))
+            self._compiled["metrics"] = DatedSql(con, self._columns.reading(kept), tuple(facts))
         for name, one_pass in self._passes.items():
             one_pass.keep(name, as_of, facts)
-        return self._compiled["metrics"].run(as_of, facts)
+        return self._compiled["metrics"].run(as_of, facts, order_by="account_id")
 
     def _contacts(self, as_of: date, accounts: pd.DataFrame) -> pd.DataFrame:
         if "contacts" not in self._inputs.tables:
-            return pd.DataFrame(columns=["contact_id", "account_id", "role", "since_days_ago"])
+            return _no_contacts()
         order = ["account_id", "contact_id"]
         rows = self._run("contacts", lambda day, _: self._cut("contacts", day).order_by(order), as_of)
         return rows[rows["account_id"].isin(accounts["account_id"])].reset_index(drop=True)
@@ -261,6 +265,10 @@ class SnapshotBuilder:
             f"as of {as_of.isoformat()} no account with a contract in force is known ({since}); "
             "choose a later as-of date or check the start dates in table contracts"
         )
+
+
+def _no_contacts() -> pd.DataFrame:
+    return pd.DataFrame(columns=["contact_id", "account_id", "role", "since_days_ago"])
 
 
 #: An expression for an as-of date and facts about it.

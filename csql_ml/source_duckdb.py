@@ -84,6 +84,8 @@ class DuckDBWarehouse:
             autoinstall_known_extensions=False,
         )
         connection.raw_sql("LOAD icu")
+        # DuckDB would keep what it read of files up to its memory limit; the system does that better.
+        connection.raw_sql("SET enable_external_file_cache = false")
         connection.raw_sql("SET TimeZone = 'UTC'")
         connection.raw_sql("PRAGMA disable_progress_bar")
         return connection

@@ -24,7 +24,7 @@ def main() -> None:
         first = company.builder.first_day
         marks.end_of("prepare", version=__version__, metrics=len(company.metrics), first_day=str(first))
         frames = []
-        for snapshot in company.snapshots(list(job.dates)):
+        for snapshot in company.snapshots(list(job.dates), contacts=False):
             facts = snapshot.facts.drop(columns="account_id")
             frames.append(pd.concat([snapshot.features, facts[[*facts.columns.difference(snapshot.features)]]], axis=1))
         pd.concat(frames).to_parquet(job.out, index=False)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from csql_ml.activity import rollup
+from csql_ml.as_of import cut, cut_activity
 from csql_ml.config import Data, MetricSettings, TableMapping
 from csql_ml.contract.tables import TABLES
 from csql_ml.dated_rows import dated
@@ -19,7 +20,6 @@ from csql_ml.leak_check.worlds import Rows
 from csql_ml.metrics import metrics_of
 from csql_ml.metrics.compiler import measures_of
 from csql_ml.metrics.definition import Metric
-from csql_ml.as_of import cut, cut_activity
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
