@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from csql_ml.cells import Cells
 from csql_ml.metrics.definition import Metric
 from csql_ml.metrics.settings import threshold_of
 from csql_ml.quarters import horizon_end
@@ -45,11 +47,23 @@ class GateResults:
 
     def because(self, row: int, gate: str) -> list[str]:
         """The metrics that opened a gate for one account."""
-        return [name for name in self.openers[gate] if self.reached[name].iat[row]]
+        return [name for name in self.openers[gate] if self._reached.at(name, row)]
 
     def failed(self, row: int) -> list[str]:
         """The gates one account has failed."""
-        return [gate for gate in self.states.columns if self.states[gate].iat[row] == FAILED]
+        return [gate for gate in self.states.columns if self.state(row, gate) == FAILED]
+
+    def state(self, row: int, gate: str) -> str:
+        """The state of a gate of one account."""
+        return str(self._states.at(gate, row))
+
+    @cached_property
+    def _states(self) -> Cells:
+        return Cells(self.states)
+
+    @cached_property
+    def _reached(self) -> Cells:
+        return Cells(self.reached)
 
 
 def threshold(metric: Metric, config: Config, as_of: date) -> float | None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from csql_ml.cells import Cells
 from csql_ml.metrics.compiler import measures_of
 from csql_ml.metrics.definition import Metric
 
@@ -63,7 +65,7 @@ class Evidence:
 
     def reasons(self, row: int) -> tuple[list[dict[str, Any]], float]:
         """Reasons of one account, strongest first within each side, and the points of everything else."""
-        points = self.points[row]
+        points = self.points[row].tolist()
         order = sorted(range(len(self.columns)), key=lambda i: (-abs(points[i]), self.columns[i]))
         chosen, left = [], {"for": MOST_FOR, "against": MOST_AGAINST}
         for i in order:
@@ -74,14 +76,34 @@ class Evidence:
             chosen.append((i, side))
         chosen.sort(key=lambda pair: pair[1] == "against")
         told = sum(points[i] for i, _ in chosen)
-        return [self._reason(row, i, side) for i, side in chosen], float(points.sum() - told)
+        return [self._reason(row, i, side) for i, side in chosen], float(self.points[row].sum() - told)
+
+    @cached_property
+    def feature(self) -> Cells:
+        """Values of `features`."""
+        return Cells(self.features)
+
+    @cached_property
+    def fact(self) -> Cells:
+        """Values of `facts`."""
+        return Cells(self.facts)
+
+    @cached_property
+    def _fact_names(self) -> dict[str, list[str]]:
+        """Names of the facts of each metric, without its own name before them."""
+        names: dict[str, list[str]] = {}
+        for column in self.facts.columns:
+            metric, dot, fact = str(column).partition(".")
+            if dot:
+                names.setdefault(metric, []).append(fact)
+        return names
 
     def _agrees(self, row: int, column: int) -> bool:
         """Whether the fact points the way the points do."""
         metric = self.metrics.get(self.columns[column])
         if metric is None or not metric.shown or metric.direction == 0:
             return False
-        value: Any = self.features[metric.name].iat[row]
+        value = self.feature.at(metric.name, row)
         typical = self.typical.get(metric.name, np.nan)
         if pd.isna(value) or pd.isna(typical):
             return False
@@ -92,7 +114,7 @@ class Evidence:
         return {
             "metric": metric.name,
             "points": float(self.points[row, column]),
-            "value": plain(self.features[metric.name].iat[row]),
+            "value": plain(self.feature.at(metric.name, row)),
             "previous_value": self.previous(metric.name, row),
             "unit": metric.unit,
             "threshold": self.thresholds.get(metric.name),
@@ -106,13 +128,12 @@ class Evidence:
     def previous(self, name: str, row: int) -> Any:
         """The metric's value in the period before, where it is compared."""
         column = f"{name}_previous"
-        return plain(self.features[column].iat[row]) if column in self.features else None
+        return plain(self.feature.at(column, row)) if column in self.feature else None
 
     def facts_of(self, metric: Metric, row: int) -> dict[str, Any]:
         """Numbers that the metric's sentence quotes."""
-        prefix = f"{metric.name}."
-        names = [c for c in self.facts.columns if c.startswith(prefix)]
-        return {c.removeprefix(prefix): plain(self.facts[c].iat[row]) for c in names}
+        names = self._fact_names.get(metric.name, [])
+        return {name: plain(self.fact.at(f"{metric.name}.{name}", row)) for name in names}
 
 
 def source_of(metric: Metric, config: Config) -> str:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import pandas as pd
 
 from csql_ml.baseline import gates as gate_rules
 from csql_ml.baseline import risk as risk_rules
+from csql_ml.cells import Cells
 from csql_ml.explain.evidence import Evidence, plain
 from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
 from csql_ml.metrics.definition import Metric
@@ -75,7 +77,7 @@ class Dossier:
             "status": score["status"],
             "lead_type": plain(score["lead_type"]),
             **{name: plain(score[name]) for name in ("propensity", "baseline_score", "expected_arr")},
-            "sub_scores": {part: plain(self.scored.sub_scores[part].iat[row]) for part in self.scored.sub_scores},
+            "sub_scores": {part: plain(self._sub_score.at(str(part), row)) for part in self.scored.sub_scores},
             "reference": float(self.scored.points.reference),
             "reasons": reasons,
             "other_points": other,
@@ -92,17 +94,32 @@ class Dossier:
     def _gates(self, row: int) -> list[dict[str, Any]]:
         gates = self.scored.gates
         return [
-            {"gate": gate, "state": str(gates.states[gate].iat[row]), "because": gates.because(row, gate)}
+            {"gate": gate, "state": gates.state(row, gate), "because": gates.because(row, gate)}
             for gate in gates.states.columns
         ]
 
     def _risks(self, row: int) -> list[dict[str, Any]]:
-        held = self.scored.risks.iloc[row]
         return [
-            {"risk": rule.name, "value": plain(self.snapshot.features[rule.column].iat[row]), "limit": rule.limit}
-            for rule in risk_rules.rules(self.config)
-            if rule.name in held.index and bool(held[rule.name])
+            {"risk": rule.name, "value": plain(self.evidence.feature.at(rule.column, row)), "limit": rule.limit}
+            for rule in self._risk_rules
+            if self._held.at(rule.name, row)
         ]
+
+    @cached_property
+    def _risk_rules(self) -> list[risk_rules.RiskRule]:
+        return [rule for rule in risk_rules.rules(self.config) if rule.name in self._held]
+
+    @cached_property
+    def _held(self) -> Cells:
+        return Cells(self.scored.risks)
+
+    @cached_property
+    def _score(self) -> Cells:
+        return Cells(self.scored.scores)
+
+    @cached_property
+    def _sub_score(self) -> Cells:
+        return Cells(self.scored.sub_scores)
 
     def _missing(self, row: int) -> list[dict[str, Any]]:
         """Metrics that keep failed gates shut: measured, and not at their thresholds."""
@@ -116,13 +133,13 @@ class Dossier:
                 "unit": self.metrics[name].unit,
             }
             for name in dict.fromkeys(names)
-            if (value := plain(self.snapshot.features[name].iat[row])) is not None
+            if (value := plain(self.evidence.feature.at(name, row))) is not None
         ]
 
     def _lacking(self, name: str, row: int) -> str:
         """The metric itself, or the one it depends on where it is at its own threshold already."""
         metric, limit = self.metrics[name], self.evidence.thresholds.get(name)
-        value: Any = self.snapshot.features[name].iat[row]
+        value = self.evidence.feature.at(name, row)
         if metric.also is None or metric.also not in self.metrics or limit is None:
             return name
         return metric.also if (value <= limit if metric.direction < 0 else value >= limit) else name
@@ -136,7 +153,7 @@ class Dossier:
             "product": found.product,
             "because": found.metric,
             "potential_arr": plain(self.scored.potential_arr.iat[row]),
-            "expected_arr": plain(self.scored.scores["expected_arr"].iat[row]),
+            "expected_arr": plain(self._score.at("expected_arr", row)),
         }
 
     def _trigger(self, row: int) -> dict[str, Any] | None:
@@ -148,7 +165,7 @@ class Dossier:
         name = max(opened, key=lambda n: (weight.get(n, 0.0), n))
         return {
             "metric": name,
-            "value": plain(self.snapshot.features[name].iat[row]),
+            "value": plain(self.evidence.feature.at(name, row)),
             "previous_value": self.evidence.previous(name, row),
             "unit": self.metrics[name].unit,
             "facts": self.evidence.facts_of(self.metrics[name], row),
