@@ -20,6 +20,7 @@ _COLOURS = {"create": "green", "update": "blue", "reopen": "blue", "withdraw": "
 _ALWAYS = ("create", "update", "unchanged", "invalid")
 #: A longer text is shown by its beginning; the page and the JSON have it whole.
 _LONGEST = 160
+_NOTHING = {"push": "nothing sent", "replay": "nothing sent", "pull": "nothing new"}
 
 
 def pushed(result: Pushed) -> Printed:
@@ -34,24 +35,24 @@ def pushed(result: Pushed) -> Printed:
 
 
 def history(pushes: Sequence[Mapping[str, Any]]) -> Printed:
-    """Result of ``csql push --history``."""
+    """Result of ``csql push --history``; pulls stand among the pushes."""
     if not pushes:
         return Printed(["nothing was pushed yet"], {"pushes": []})
     rows = [
         (
-            p["push_id"],
+            p["push_id"] or "-",
             p["begun_at"],
             p["sink"],
             p["job"],
             p["run_id"] or "-",
             p["as_of"] or "-",
             "interrupted" if p["seconds"] is None else f"{p['seconds']:.1f} s",
-            ", ".join(f"{n:,} {what}" for what, n in p["counts"].items()) or "nothing sent",
+            ", ".join([*(f"{n:,} {what}" for what, n in p["counts"].items()), *_held_out(p)]) or _NOTHING[p["job"]],
         )
         for p in pushes
     ]
-    columns = ("push", "begun (UTC)", "sink", "job", "run", "as of", "took", "result")
-    text: list[Any] = [_table("Pushes, newest first", columns, rows)]
+    columns = ("number", "begun (UTC)", "sink", "job", "run", "as of", "took", "result")
+    text: list[Any] = [_table("Pushes and pulls, newest first", columns, rows)]
     if "results" in pushes[0]:
         results = [
             (
@@ -71,6 +72,15 @@ def history(pushes: Sequence[Mapping[str, Any]]) -> Printed:
     return Printed(text, {"pushes": [dict(p) for p in pushes]})
 
 
+def _held_out(push: Mapping[str, Any]) -> list[str]:
+    count = push["planned"].get("lead", {}).get("held_out", 0)
+    return [f"{count:,} held out"] if count else []
+
+
+def _words(action: str) -> str:
+    return action.replace("_", " ")
+
+
 def _planned(data: Mapping[str, Any]) -> list[Any]:
     planned = {k: c for k, c in data["planned"].items() if set(c) & {*SENDING, *RESTING}}
     if not planned:
@@ -80,7 +90,7 @@ def _planned(data: Mapping[str, Any]) -> list[Any]:
     title = (
         f"{'Dry run' if data['dry_run'] else 'Push'} of run {data['run_id']} (as of {data['as_of']}) to {data['sink']}"
     )
-    return [_table(title, ("", *actions), rows, right=len(actions)), ""]
+    return [_table(title, ("", *map(_words, actions)), rows, right=len(actions)), ""]
 
 
 def _findings(data: Mapping[str, Any]) -> list[str]:
@@ -92,17 +102,16 @@ def _findings(data: Mapping[str, Any]) -> list[str]:
 
 def _changes(changes: Sequence[Mapping[str, Any]]) -> list[Any]:
     """The first changes field by field, most telling first: what is sent before what is not."""
-    order = ("update", "reopen", "withdraw", "invalid", "waiting", "create", "drop")
+    order = ("update", "reopen", "withdraw", "invalid", "waiting", "held_out", "create", "drop")
     shown = sorted(changes, key=lambda c: order.index(c["action"]))[:MOST_SHOWN]
     text: list[Any] = []
     for change in shown:
         colour = _COLOURS.get(change["action"], "white")
         name = change["account_name"] or change["account_id"]
         reason = f" ({escape(change['reason'])})" if change["reason"] else ""
-        text.append(
-            f"[bold {colour}]{change['action']}[/] {escape(str(name))} [dim]{escape(change['account_id'])}[/]{reason}"
-        )
-        if change["action"] not in ("create", "waiting", "drop"):
+        action, account = _words(change["action"]), escape(change["account_id"])
+        text.append(f"[bold {colour}]{action}[/] {escape(str(name))} [dim]{account}[/]{reason}")
+        if change["action"] not in ("create", "waiting", "held_out", "drop"):
             text += [_difference(d) for d in change["differences"]]
     if len(changes) > len(shown):
         text.append(f"... and {len(changes) - len(shown):,} more; --html FILE and --json have them all")

@@ -66,6 +66,11 @@ class Delivery(Section):
     )
     poll_interval: Positive = Field(5.0, description="seconds between two looks at a bulk job")
     poll_limit: Positive = Field(3600.0, description="seconds after which a bulk job without an end is given up")
+    holdout: Path | None = Field(
+        None,
+        description="plan of csql poc plan; leads of accounts it holds out are not handed over while it runs; relative "
+        "to the configuration file",
+    )
     routing: Routing = Routing()
     files: FilesSink = FilesSink()
     tryton: Tryton = Tryton()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -11,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from csql_ml.config.section import Names, Positive, Section
-from csql_ml.errors import ConfigError
 
 HubSpotObject = Literal["leads", "deals"]
 OpportunityType = Literal["renewal", "expansion", "new"]
@@ -242,42 +239,7 @@ class HubSpot(Section):
             (self.contact_association or self.own.contact_association) if self.object == "leads" else None,
         )
 
-    def token(self, file: Path | None) -> str:
-        """The access token, from the file or else from the environment.
-
-        Raises
-        ------
-        ConfigError
-            There is none, or others may read the file. The message never holds the token.
-        """
-        if file is None:
-            found = os.environ.get(self.token_variable, "").strip()
-            if not found:
-                raise ConfigError(
-                    f"delivery.hubspot needs the access token of a private app in the environment variable "
-                    f"{self.token_variable}, or in a file named by delivery.hubspot.token_file"
-                )
-            return _one_word(found, f"the environment variable {self.token_variable}")
-        return _one_word(_private_text(file), str(file))
-
 
 def _check_names(value: dict[str, str | None], known: dict[str, str]) -> None:
     if unknown := sorted(set(value) - set(known)):
         raise ValueError(f"unknown contract field {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-
-
-def _private_text(file: Path) -> str:
-    try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-        if os.name == "posix" and mode & 0o077:
-            raise ConfigError(f"{file} holds a secret and can be read by others (mode {mode:04o}); run chmod 600 on it")
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"delivery.hubspot.token_file {file} cannot be read: {type(error).__name__}") from None
-
-
-def _one_word(token: str, where: str) -> str:
-    """A token goes into a header: spaces, line ends or letters outside ASCII cannot be part of one."""
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(f"{where} holds no access token: one word of ASCII letters was expected")
-    return token

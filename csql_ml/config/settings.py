@@ -21,6 +21,7 @@ from csql_ml.config.inputs import (
     Signals,
     Spark,
 )
+from csql_ml.config.monitoring import Monitoring
 from csql_ml.config.outcomes import Outcomes
 from csql_ml.config.own_metrics import OwnMetric
 from csql_ml.config.section import Names, OwnName, Section
@@ -71,6 +72,7 @@ class Config(Section):
     handoff: Handoff = Handoff()
     delivery: Delivery = Delivery()
     outcomes: Outcomes = Outcomes()
+    monitoring: Monitoring = Monitoring()
     tracking: Tracking = Tracking()
     models_folder: Path = Field(Path("../models"), description="relative to the configuration file")
     activity_folder: Path = Field(

@@ -3,24 +3,43 @@
 Before a request leaves, its rows are on the disk as in flight with the batch's receipt. What was sent and not answered
 is collected or looked up before it is sent again, in this process or the next. A batch that is refused as a whole is
 split until the bad row stands alone; a row the sink will never take is dead and stops nobody.
+
+While a sink works on one batch, the answers to the one before and the next one are written in one transaction. So the
+next batch may be on the disk as in flight without having left; looking it up finds nothing, and it is sent then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from csql_ml.config.delivery import Delivery as Settings
+from csql_ml.handoff.asking import Asked
 from csql_ml.handoff.backoff import Backoff, Clock
 from csql_ml.handoff.diff import has_arrived
 from csql_ml.handoff.fields import Kind
 from csql_ml.handoff.outbox import Outbox
-from csql_ml.handoff.record import fingerprint
+from csql_ml.handoff.record import Record, fingerprint
 from csql_ml.handoff.row import Row, given_up, known_remotely, not_taken, refused, running, sending, taken, unknown
 from csql_ml.handoff.sink import BatchRejected, Capabilities, Remote, Result, Sink, TransientError
 
 #: Called with how many rows are still open and how many there were.
 Progress = Callable[[int, int], None]
+
+
+Answer = list[Result] | None
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows that go out together: as they were before, as they are on the disk meanwhile, and what is sent of them."""
+
+    kind: Kind
+    before: list[Row]
+    on_way: list[Row]
+    records: list[Record]
 
 
 class Sender:
@@ -30,6 +49,8 @@ class Sender:
     ----------
     push_id
         Entry of the history that results are noted under.
+    ask
+        Calls the sink while other work goes on.
     """
 
     def __init__(
@@ -41,6 +62,7 @@ class Sender:
         clock: Clock,
         push_id: int,
         on_progress: Progress | None = None,
+        ask: Callable[[Callable[[], Answer]], Asked[Answer]] = Asked,
     ) -> None:
         self._sink = sink
         self._capabilities = capabilities
@@ -49,7 +71,9 @@ class Sender:
         self._clock = clock
         self._push_id = push_id
         self._backoff = Backoff(settings.first_delay, settings.longest_delay)
-        self._on_progress = on_progress or (lambda left, of: None)
+        self._on_progress = on_progress
+        self._ask = ask
+        self._most_open = 0
         self._not_before = 0.0
 
     def run(self) -> None:
@@ -61,46 +85,110 @@ class Sender:
             The sink cannot go on. What was in flight stays so, and is looked up by the next push.
         """
         self._outbox.look_again()
-        begun = self._outbox.open_rows()
         while (due := self._next_due()) is not None:
             wait = due - self._clock.now()
             if wait > self._settings.patience:
                 return
             if wait > 0:
                 self._clock.sleep(wait)
+            self._tell()
             self._step()
-            left = self._outbox.open_rows()
-            begun = max(begun, left)
-            self._on_progress(begun - left, begun)
+        self._tell()
 
     def settle(self) -> None:
         """Look once at everything that an earlier process sent and did not hear of."""
         self._outbox.look_again()
         self._settle_all(self._outbox.in_flight(self._clock.now()))
 
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            left = self._outbox.open_rows()
+            self._most_open = max(self._most_open, left)
+            self._on_progress(self._most_open - left, self._most_open)
+
     def _next_due(self) -> float | None:
         due = self._outbox.next_attempt(list(self._capabilities.fields))
         return None if due is None else max(due, self._not_before)
 
     def _step(self) -> None:
-        """Settle what is in flight, or else send one batch."""
+        """Settle what is in flight, or else send."""
         now = self._clock.now()
         unanswered = self._outbox.in_flight(now)
         if unanswered:
             self._settle_all(unanswered)
             return
-        for kind in self._capabilities.fields:
-            batch = self._outbox.due(kind, now, self._capabilities.batch_size)
-            if batch:
-                self._send(kind, batch)
-                return
+        if not self._capabilities.asynchronous:
+            self._send_in_a_row()
+        elif found := self._next_rows(now):
+            self._send(*found)
 
-    # sending
+    def _next_rows(self, now: float) -> tuple[Kind, list[Row]] | None:
+        for kind in self._capabilities.fields:
+            if rows := self._outbox.due(kind, now, self._capabilities.batch_size):
+                return kind, rows
+        return None
+
+    # sending one batch after the other
+
+    def _send_in_a_row(self) -> None:
+        """Send batches until none is due, or one is not answered in full."""
+        batch, answered = self._turned([], in_flight=0), list[Row]()
+        while batch is not None:
+            asked = self._ask(partial(self._sink.submit, batch.kind, batch.records, ""))
+            try:
+                following = self._turned(answered, in_flight=len(batch.on_way))
+                self._tell()
+            except BaseException:
+                asked.wait()
+                raise
+            try:
+                answered = self._answered(batch.on_way, asked.answer() or [])
+            except Exception as error:  # noqa: BLE001 - raised again where it is none of the sink's own
+                self._failed(batch, following, error)
+                return
+            batch = following
+        self._save(answered)
+
+    def _turned(self, answered: Sequence[Row], in_flight: int) -> _Batch | None:
+        """Save answers, and the next batch as in flight before it leaves; None where something else comes first.
+
+        Parameters
+        ----------
+        in_flight
+            How many rows the sink works on now: nothing is to be asked about these.
+        """
+        with self._outbox.transaction():
+            self._outbox.put(answered)
+            self._outbox.note_results(self._push_id, answered)
+            now = self._clock.now()
+            found = self._next_rows(now) if self._outbox.to_settle(now) == in_flight else None
+            if found is None:
+                return None
+            kind, rows = found
+            batch = _Batch(kind, rows, [sending(r, "", now) for r in rows], [r.record() for r in rows])
+            self._outbox.put(batch.on_way)
+        return batch
+
+    def _failed(self, batch: _Batch, following: _Batch | None, error: Exception) -> None:
+        """A batch came to nothing, or nobody knows; the following one never left."""
+        with self._outbox.transaction():
+            self._outbox.put(following.before if following else [])
+        self._not_answered(batch.kind, batch.on_way, error)
+
+    def _not_answered(self, kind: Kind, on_way: Sequence[Row], error: Exception) -> None:
+        if isinstance(error, TransientError):
+            self._save(self._unsure(on_way, error) if error.uncertain else self._later(on_way, error))
+        elif isinstance(error, BatchRejected):
+            self._split(kind, on_way, error)
+        else:
+            raise error
+
+    # sending one batch alone
 
     def _send(self, kind: Kind, rows: Sequence[Row]) -> None:
         records = [row.record() for row in rows]
         try:
-            receipt = self._sink.prepare(kind, records)
+            receipt = self._sink.prepare(kind, records) if self._capabilities.asynchronous else ""
         except TransientError as error:
             # Counted as an attempt although nothing left: a sink that cannot be reached must not be tried for ever.
             self._save(self._later([sending(r, "", self._clock.now()) for r in rows], error))
@@ -112,10 +200,8 @@ class Sender:
         self._save(on_way)
         try:
             results = self._sink.submit(kind, records, receipt)
-        except TransientError as error:
-            self._save(self._unsure(on_way, error) if error.uncertain else self._later(on_way, error))
-        except BatchRejected as error:
-            self._split(kind, on_way, error)
+        except (TransientError, BatchRejected) as error:
+            self._not_answered(kind, on_way, error)
         else:
             if results is None:
                 self._save(self._still_running(on_way))

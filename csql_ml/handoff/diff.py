@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from csql_ml.handoff.fields import ONLY_AT_CREATION, Kind, Payload, Value, field_names
-from csql_ml.handoff.record import normal
+from csql_ml.handoff.fields import ONLY_AT_CREATION, Kind, Payload, Value
+from csql_ml.handoff.record import COUNTING, normal, normal_value
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,22 @@ class Difference:
 
 def differences(kind: Kind, before: Payload | None, after: Payload) -> tuple[Difference, ...]:
     """Fields whose change counts, in the order people read them; all filled ones for a new record."""
-    old, new = normal(kind, before or {}), normal(kind, after)
-    return tuple(
-        Difference(name, (before or {}).get(name), after[name])
-        for name in field_names(kind)
-        if name in new and old.get(name) != new[name]
-    )
+    return tuple(_differences(kind, before or {}, after))
+
+
+def differ(kind: Kind, before: Payload, after: Payload) -> bool:
+    """Whether there are any `differences`."""
+    return any(True for _ in _differences(kind, before, after))
+
+
+def _differences(kind: Kind, before: Payload, after: Payload) -> Iterator[Difference]:
+    for field in COUNTING[kind]:
+        name = field.name
+        if name in after:
+            old, new = before.get(name), after[name]
+            # Most values are the same as they stand, which costs less to see.
+            if old != new and normal_value(field, old) != normal_value(field, new):
+                yield Difference(name, old, new)
 
 
 def has_arrived(kind: Kind, sent: Payload, found: Payload) -> bool:

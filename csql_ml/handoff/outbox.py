@@ -67,6 +67,11 @@ class Outbox:
         """Rows that were sent, are unanswered and shall be looked at now."""
         return list(self._select("state = 'in_flight' AND next_attempt <= ? ORDER BY kind, receipt, key", now))
 
+    def to_settle(self, now: float) -> int:
+        """How many rows `in_flight` would find."""
+        query = "SELECT count(*) FROM deliveries WHERE sink = ? AND state = 'in_flight' AND next_attempt <= ?"
+        return int(self._connection.execute(query, (self.sink, now)).fetchone()[0])
+
     def dead(self) -> list[Row]:
         """Rows that were given up, with their reasons."""
         return list(self._select("state = 'dead' ORDER BY kind, key"))
@@ -170,6 +175,14 @@ class Outbox:
                 (at, round(seconds, 3), json_text(counts), push_id),
             )
 
+    def note_pull(self, begun_at: str, ended_at: str, seconds: float, counts: Mapping[str, int]) -> None:
+        """An entry of the history for a pull that is done."""
+        with self.transaction():
+            self._connection.execute(
+                "INSERT INTO pulls (sink, begun_at, ended_at, seconds, counts) VALUES (?, ?, ?, ?, ?)",
+                (self.sink, begun_at, ended_at, round(seconds, 3), json_text(counts)),
+            )
+
     def note_results(self, push_id: int, rows: Sequence[Row]) -> None:
         """What became of rows that a push ended with; only inside `transaction`."""
         self._connection.executemany(
@@ -199,6 +212,16 @@ def past_pushes(connection: sqlite3.Connection, sink: str | None = None) -> list
         {**dict(row), "planned": json.loads(row["planned"]), "counts": json.loads(row["counts"] or "{}")}
         for row in rows
     ]
+
+
+def past_pulls(connection: sqlite3.Connection, sink: str | None = None) -> list[dict[str, Any]]:
+    """Pulls, newest first, in the form of `past_pushes`; they have no number."""
+    rows = connection.execute(
+        "SELECT sink, begun_at, ended_at, seconds, counts FROM pulls WHERE ? IS NULL OR sink = ? ORDER BY pull_id DESC",
+        (sink, sink),
+    ).fetchall()
+    same: dict[str, Any] = {"push_id": None, "job": "pull", "run_id": None, "as_of": None, "planned": {}}
+    return [{**same, **dict(row), "counts": json.loads(row["counts"])} for row in rows]
 
 
 def past_results(connection: sqlite3.Connection, push_id: int) -> list[dict[str, Any]]:

@@ -89,6 +89,17 @@ CREATE TABLE results (
     PRIMARY KEY (push_id, kind, key)
 ) WITHOUT ROWID;
 """
+#: Came later, and is added to outboxes that do not have it.
+PULLS = """
+CREATE TABLE IF NOT EXISTS pulls (
+    pull_id INTEGER PRIMARY KEY,
+    sink TEXT NOT NULL,
+    begun_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    counts TEXT NOT NULL
+)
+"""
 
 
 @contextmanager
@@ -174,10 +185,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables:
             _check(connection, path)
+            connection.execute(PULLS)
             return
         for statement in SCHEMA.split(";\n"):
             if statement.strip():
                 connection.execute(statement)
+        connection.execute(PULLS)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
-from csql_ml.handoff.asking import Asked
-from csql_ml.handoff.diff import Difference, differences
+from csql_ml.handoff.asking import Asked, Line
+from csql_ml.handoff.diff import Difference, differ, differences
 from csql_ml.handoff.fields import ONLY_AT_CREATION, OPEN, WITHDRAWN, Kind, Payload
+from csql_ml.handoff.holdout import Holdout, holdout_of
 from csql_ml.handoff.outbox import Outbox, Watermark
 from csql_ml.handoff.patience import Patience
-from csql_ml.handoff.record import Record, by_key, fingerprint, fitted
-from csql_ml.handoff.routing import Routed, Terms, is_open, route, still_in_work
+from csql_ml.handoff.record import Fitted, Record, by_key, fingerprint, fitted
+from csql_ml.handoff.routing import HELD_OUT, Routed, Terms, is_open, route, still_in_work
 from csql_ml.handoff.row import INVALID, Row, known_remotely, new_row, refused, wanted
 from csql_ml.handoff.run_records import RunRecords
 from csql_ml.handoff.sink import Capabilities, Remote, Sink
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 #: Actions that send something, those that do not, in the order they are shown.
 SENDING = ("create", "update", "reopen", "withdraw")
-RESTING = ("unchanged", "invalid", "waiting", "older", "drop")
+RESTING = ("unchanged", "invalid", "waiting", HELD_OUT, "older", "drop")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Change:
     ----------
     action
         ``create``, ``update``, ``reopen`` or ``withdraw`` send something. ``unchanged``: the sink has it. ``invalid``:
-        it was refused, or will be. ``waiting``: routing holds it back. ``older``: a newer run was here before.
+        it was refused, or will be. ``waiting``: routing holds it back. ``held_out``: an experiment holds its account
+        out. ``older``: a newer run was here before.
         ``drop``: it never reached the sink and is not wanted any more.
     before, after
         What the sink is known to have (None: nothing), and what is wanted there.
@@ -149,16 +152,18 @@ class Planner:
     def _scores(self) -> list[Change]:
         records = by_key(self._run.scores).values()
         keys = [r.key for r in records]
-        return self._compared("score", keys, lambda: [_Wanted(r) for r in records], self._outbox.rows("score"))
+        return self._compared("score", keys, (_Wanted(r) for r in records), self._outbox.rows("score"))
 
     def _leads(self, notes: list[str]) -> list[Change]:
         rows, config = self._outbox.rows("lead"), self._config
+        holdout = holdout_of(config, self._run.as_of)
         routing = config.delivery.routing
         terms = Terms(
             routing,
             routing.open_leads_per_portfolio or config.scoring.capacity_per_portfolio,
             config.eligibility.cooldown_days,
             config.handoff.sla_days,
+            holdout.accounts if holdout is not None else frozenset(),
         )
         in_run = {(lead.account_id, lead.motion) for lead in self._run.leads}
         vanished = [r for r in rows.values() if is_open(r) and (r.account_id, r.motion) not in in_run]
@@ -168,13 +173,15 @@ class Planner:
         handed = [r for r in routed if r.waits_for is None]
         if unowned := sum(r.owner is None for r in handed):
             notes.append(f"{unowned} leads have no account executive: name some under delivery.routing")
+        if holdout is not None:
+            notes.append(_told(holdout, [r for r in routed if r.waits_for == HELD_OUT], rows))
         in_work = {r.key for r in still_in_work(vanished, accounts)}
         gone = [r for r in vanished if r.key not in in_work]
         withdrawn = [_Wanted(self._withdrawn(r), r.motion) for r in gone if _reached(r)]
         keys = [*(r.key for r in handed), *(w.record.key for w in withdrawn)]
         return [
-            *self._compared("lead", keys, lambda: [*map(self._lead, handed), *withdrawn], rows),
-            *(self._waiting(r) for r in routed if r.waits_for is not None),
+            *self._compared("lead", keys, chain(map(self._lead, handed), withdrawn), rows),
+            *(self._waiting(r, holdout) for r in routed if r.waits_for is not None),
             *(Change("lead", r.key, r.account_id, _name(r.wanted), "drop", row=r) for r in gone if not _reached(r)),
         ]
 
@@ -193,36 +200,57 @@ class Planner:
         own = {"status": WITHDRAWN, "as_of": self._mark.as_of, "run_id": self._mark.run_id}
         return Record("lead", row.key, row.account_id, self._mark.as_of, {**row.wanted, **own})
 
-    def _waiting(self, routed: Routed) -> Change:
-        lead = routed.lead
-        return Change("lead", routed.key, lead.account_id, _name(lead.payload), "waiting", reason=routed.waits_for)
+    def _waiting(self, routed: Routed, holdout: Holdout | None) -> Change:
+        lead, action, reason = routed.lead, "waiting", routed.waits_for
+        if holdout is not None and reason == HELD_OUT:
+            action, reason = HELD_OUT, holdout.experiment
+        return Change("lead", routed.key, lead.account_id, _name(lead.payload), action, reason=reason)
 
     def _compared(
-        self, kind: Kind, keys: Sequence[str], write: Callable[[], list[_Wanted]], rows: Mapping[str, Row]
+        self, kind: Kind, keys: Sequence[str], found: Iterator[_Wanted], rows: Mapping[str, Row]
     ) -> list[Change]:
-        """One change per record that is wanted, in their order; they are written while the sink looks up their keys."""
-        fields = self._capabilities.fields[kind]
-        limits = self._capabilities.field_limits.get(kind, {})
-        asked = Asked(partial(self._remotes, kind, keys, rows))
-        found = write()
-        cut = [fitted(w.record, fields, limits) for w in found]
-        for fit in cut:
-            if fit.problem is None:
-                fit.record.prepare()
-        remotes = asked.answer()
-        changes = []
-        for want, fit in zip(found, cut, strict=True):
-            row, remote = rows.get(fit.record.key), remotes.get(fit.record.key)
-            changes.append(self._change(fit.record, want, row, remote, fit.problem))
-        return self._checked(kind, changes)
+        """One change per record that is wanted, in their order.
 
-    def _remotes(self, kind: Kind, keys: Iterable[str], rows: Mapping[str, Row]) -> dict[str, Remote]:
+        While the sink looks up the keys of one part, or checks its records, the next part is written and compared.
+        """
+        line, size = Line(), self._capabilities.batch_size
+        looked_up = [line.ask(partial(self._remotes, kind, part, rows)) for part in _parts(keys[:size], size)]
+        changes: list[Change] = []
+        checks: list[Asked[Mapping[str, str]]] = []
+        for start in range(0, len(keys), size):
+            if ahead := keys[start + size : start + 2 * size]:
+                looked_up.append(line.ask(partial(self._remotes, kind, ahead, rows)))
+            part = list(islice(found, size))
+            fits = [self._fitted(want) for want in part]
+            remotes = looked_up[start // size].answer()
+            made = [
+                self._change(fit.record, want, rows.get(want.record.key), remotes.get(want.record.key), fit.problem)
+                for want, fit in zip(part, fits, strict=True)
+            ]
+            if sending := [c.row.record() for c in made if c.action in SENDING and c.row is not None]:
+                checks.append(line.ask(partial(self._problems, kind, sending)))
+            changes += made
+        reasons = {key: reason for check in checks for key, reason in check.answer().items()}
+        return [_refused(c, reasons[c.key]) if c.action in SENDING and c.key in reasons else c for c in changes]
+
+    def _fitted(self, want: _Wanted) -> Fitted:
+        """A record as the sink takes it, with what is needed of it later computed while there is time."""
+        kind = want.record.kind
+        fit = fitted(want.record, self._capabilities.fields[kind], self._capabilities.field_limits.get(kind, {}))
+        if fit.problem is None:
+            fit.record.prepare()
+        return fit
+
+    def _remotes(self, kind: Kind, keys: Iterable[str], rows: Mapping[str, Row]) -> Mapping[str, Remote]:
         """What the sink has under keys it never acknowledged to this outbox: the outbox may be new, or restored."""
         unknown = [k for k in keys if k not in rows or not _reached(rows[k])]
-        found: dict[str, Remote] = {}
-        for part in _parts(unknown, self._capabilities.batch_size):
-            found.update(self._patience.ask(f"looking up {kind}s", partial(self._sink.lookup, kind, part)))
-        return found
+        if not unknown:
+            return {}
+        return self._patience.ask(f"looking up {kind}s", partial(self._sink.lookup, kind, unknown))
+
+    def _problems(self, kind: Kind, records: Sequence[Record]) -> Mapping[str, str]:
+        """Which of these records the sink says it would refuse."""
+        return self._patience.ask(f"checking {kind}s", partial(self._sink.check, kind, records))
 
     def _change(
         self, record: Record, want: _Wanted, row: Row | None, remote: Remote | None, problem: str | None
@@ -251,20 +279,12 @@ class Planner:
             base = known_remotely(base, remote.remote_id, known, fingerprint(record.kind, known))
         return wanted(base, record, action, self._mark.run_id)
 
-    def _checked(self, kind: Kind, changes: list[Change]) -> list[Change]:
-        """Ask the sink which records it would refuse."""
-        sending = [c.row.record() for c in changes if c.action in SENDING and c.row is not None]
-        reasons: dict[str, str] = {}
-        for part in _parts(sending, self._capabilities.batch_size):
-            reasons.update(self._patience.ask(f"checking {kind}s", partial(self._sink.check, kind, part)))
-        return [_refused(c, reasons[c.key]) if c.action in SENDING and c.key in reasons else c for c in changes]
-
 
 def _action(record: Record, before: Payload | None, known_hash: str | None) -> str:
     """What sending the record means; ``known_hash``: fingerprint of what the sink is known to have."""
     if before is None:
         return "create"
-    if known_hash == record.fingerprint or not differences(record.kind, before, record.payload):
+    if known_hash == record.fingerprint or not differ(record.kind, before, record.payload):
         return "unchanged"
     was, will_be = before.get("status"), record.payload.get("status")
     if WITHDRAWN in (was, will_be) and was != will_be:
@@ -289,6 +309,14 @@ def _if_new(row: Row | None, after: Row) -> Row | None:
 def _reached(row: Row) -> bool:
     """Whether anything of the row is, or may be, at the sink."""
     return row.acknowledged_hash is not None or row.sent_hash is not None
+
+
+def _told(holdout: Holdout, held: Sequence[Routed], rows: Mapping[str, Row]) -> str:
+    """What an experiment means for a push."""
+    said = f"experiment {holdout.experiment} holds out {len(held)} leads of this run until {holdout.until}"
+    if known := sum(r.key in rows and _reached(rows[r.key]) for r in held):
+        said += f"; {known} of them were handed over before and stay as they are"
+    return said
 
 
 def _name(payload: Payload) -> str | None:

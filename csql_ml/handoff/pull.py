@@ -127,6 +127,7 @@ def pull(
         leads = newest_rows(after["csqls"], TABLES["csqls"], job.sink.name)
         noted = job.note(outbox, leads)
         write_state(folder, _moved(state, job.sink.name, next_cursor, versions, after))
+        job.note_itself(outbox, counts)
         stages, won_arr = _standing(leads.values())
         return Pulled(job.sink.name, folder, counts, stages, won_arr, noted, anew=cursor == "")
 
@@ -150,11 +151,20 @@ class _Pull:
         self._outbox = config.path(settings.outbox)
         self._zone = ZoneInfo(config.company.time_zone)
         self._clock = clock
+        self._begun = clock.now()
         backoff = Backoff(settings.first_delay, settings.longest_delay)
         self._patience = Patience(sink.name, clock, backoff, settings.max_attempts, settings.patience)
 
     def file(self, table: str) -> Path:
         return self._folder / f"{table}.parquet"
+
+    def note_itself(self, outbox: Outbox | None, counts: Mapping[str, Counts]) -> None:
+        """Stand in the history with how many records were new or changed, by table."""
+        if outbox is not None:
+            found = {f"{table} {what}": n for table, c in counts.items() for what, n in vars(c).items()}
+            told = {name: n for name, n in found.items() if n and not name.endswith(" unchanged")}
+            now = self._clock.now()
+            outbox.note_pull(_time(self._begun), _time(now), now - self._begun, told)
 
     @contextmanager
     def outbox(self) -> Iterator[Outbox | None]:
@@ -162,8 +172,7 @@ class _Pull:
         if not self._outbox.exists():
             yield None
             return
-        begun_at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
-        with only_sender(self._outbox, self.sink.name, begun_at), writing(self._outbox) as connection:
+        with only_sender(self._outbox, self.sink.name, _time(self._begun)), writing(self._outbox) as connection:
             yield Outbox(connection, self.sink.name)
 
     def ask(self, cursor: str) -> tuple[list[OutcomeChange], str]:
@@ -216,6 +225,11 @@ class _Pull:
                 what, at = outcome_of(version.row)
                 outcomes[key] = what, None if at is None else at.astimezone(self._zone).date().isoformat()
         return outbox.note_outcomes(outcomes)
+
+
+def _time(at: float) -> str:
+    """Seconds since 1970 as ISO text in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _moved(

@@ -7,15 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csql_ml.config.delivery import Delivery
 from csql_ml.errors import DeliveryError, UsageError
+from csql_ml.handoff.asking import Asked
 from csql_ml.handoff.backoff import Backoff, Clock, system_clock
 from csql_ml.handoff.delivery import Sender
 from csql_ml.handoff.fields import Kind
-from csql_ml.handoff.outbox import Outbox, past_pushes, past_results
+from csql_ml.handoff.outbox import Outbox, past_pulls, past_pushes, past_results
 from csql_ml.handoff.outbox_file import looking, writing
 from csql_ml.handoff.patience import Patience
 from csql_ml.handoff.plan import Plan, Planner
@@ -35,6 +37,8 @@ NO_UNIQUE_KEY = "no_unique_key"
 
 #: Called with a step, how much of it is done and how much there is.
 Progress = Callable[[str, int, int], None]
+#: Work that may stop as soon as what it is called with says so.
+_Work = Callable[[Callable[[], bool]], None]
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,9 @@ def push(
         Preflight refuses, the sink cannot be reached, or another push is at work.
     """
     records = RunRecords(run, config)
-    with _open(config, to, sink, clock, accept, on_progress) as job, writing(job.path) as connection:
+    job = _Job(config, sink or open_sink(to, config), clock or system_clock(), on_progress)
+    reading = partial(records.read, config.delivery.send)
+    with job.allowed(accept, reading), writing(job.path) as connection:
         outbox = Outbox(connection, job.sink.name)
         if (last := outbox.last_push()) is not None:
             job.say("looking at what was sent before", 0, 1)
@@ -130,7 +136,7 @@ def dry_run(config: Config, run: Path, to: str, *, sink: Sink | None = None, clo
     """
     records = RunRecords(run, config)
     job = _Job(config, sink or open_sink(to, config), clock or system_clock(), None)
-    findings = job.preflight()
+    findings = job.preflight(partial(records.read, config.delivery.send))
     with looking(job.path) as connection:
         outbox = Outbox(connection, job.sink.name)
         plan = job.planner(records, outbox, config).plan(job.kinds(job.settings.send))
@@ -156,7 +162,8 @@ def replay(
     DeliveryError
         As `push`.
     """
-    with _open(config, to, sink, clock, accept, on_progress) as job, writing(job.path) as connection:
+    job = _Job(config, sink or open_sink(to, config), clock or system_clock(), on_progress)
+    with job.allowed(accept), writing(job.path) as connection:
         outbox = Outbox(connection, job.sink.name)
         dead = outbox.dead()
         rows = [r for r in dead if key in ("all", r.key)]
@@ -170,7 +177,7 @@ def replay(
 
 
 def history(config: Config, to: str | None = None, push_id: int | None = None) -> list[dict[str, Any]]:
-    """Past pushes, newest first; with ``push_id`` that one alone, with its ``results`` row by row.
+    """Past pushes and pulls, newest first; with ``push_id`` that push alone, with its ``results`` row by row.
 
     Raises
     ------
@@ -182,7 +189,7 @@ def history(config: Config, to: str | None = None, push_id: int | None = None) -
     with looking(config.path(config.delivery.outbox)) as connection:
         pushes = past_pushes(connection, to)
         if push_id is None:
-            return pushes
+            return sorted([*pushes, *past_pulls(connection, to)], key=itemgetter("begun_at"), reverse=True)
         found = [p for p in pushes if p["push_id"] == push_id]
         if not found:
             raise UsageError(f"there is no push {push_id}; the newest is {pushes[0]['push_id'] if pushes else 'none'}")
@@ -202,28 +209,6 @@ def write_page(config: Config, run: Path, result: Pushed, path: Path) -> None:
     records = RunRecords(run, config)
     page = render(push_data(result), records.run, records.texts)
     write_file(path, lambda draft: draft.write_bytes(page))
-
-
-@contextmanager
-def _open(
-    config: Config,
-    to: str,
-    sink: Sink | None,
-    clock: Clock | None,
-    accept: Sequence[str],
-    on_progress: Progress | None,
-) -> Iterator[_Job]:
-    """A job that may send: preflight has nothing against it and nobody else is at work."""
-    job = _Job(config, sink or open_sink(to, config), clock or system_clock(), on_progress)
-    with only_sender(job.path, job.sink.name, job.time()):
-        job.findings = job.preflight()
-        refused = [f for f in job.findings if f.level == "refuse" and f.name not in accept]
-        if refused:
-            reasons = "; ".join(f"{f.message} [{f.name}]" for f in refused)
-            raise DeliveryError(f"{job.sink.name} is not ready, nothing was sent: {reasons}")
-        job.findings = [replace(f, level="warn") for f in job.findings]
-        job.sweeps = any(f.name == NO_UNIQUE_KEY for f in job.findings)
-        yield job
 
 
 class _Job:
@@ -247,9 +232,38 @@ class _Job:
             self._capabilities = self._patience.ask("asking what it takes", self.sink.capabilities)
         return self._capabilities
 
-    def preflight(self) -> list[Finding]:
-        """The sink's own findings, and whether it would take a lead twice."""
+    @contextmanager
+    def allowed(self, accept: Sequence[str], meanwhile: _Work | None = None) -> Iterator[None]:
+        """The right to send: preflight has nothing against it and nobody else is at work."""
+        with only_sender(self.path, self.sink.name, self.time()):
+            findings = self.preflight(meanwhile)
+            refused = [f for f in findings if f.level == "refuse" and f.name not in accept]
+            if refused:
+                reasons = "; ".join(f"{f.message} [{f.name}]" for f in refused)
+                raise DeliveryError(f"{self.sink.name} is not ready, nothing was sent: {reasons}")
+            self.findings = [replace(f, level="warn") for f in findings]
+            self.sweeps = any(f.name == NO_UNIQUE_KEY for f in findings)
+            yield
+
+    def preflight(self, meanwhile: _Work | None = None) -> list[Finding]:
+        """The sink's own findings, and whether it would take a lead twice.
+
+        Parameters
+        ----------
+        meanwhile
+            What does not need the sink; it is told whether the sink has answered.
+        """
         self.say("preflight", 0, 1)
+        asked = Asked(self._preflight)
+        try:
+            if meanwhile is not None:
+                meanwhile(asked.done)
+        except BaseException:
+            asked.wait()
+            raise
+        return asked.answer()
+
+    def _preflight(self) -> list[Finding]:
         found = self._patience.ask("preflight", lambda: self.sink.preflight(self.settings.send))
         if any(f.level == "refuse" for f in found):
             return found

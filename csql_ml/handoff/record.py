@@ -60,15 +60,16 @@ class Record:
         return {n: v for n, v in self.payload.items() if self.changed is None or n in self.changed}
 
 
-_COUNTING = {kind: tuple(f for f in fields if f.counts) for kind, fields in FIELDS.items()}
+COUNTING = {kind: tuple(f for f in fields if f.counts) for kind, fields in FIELDS.items()}
 
 
 def normal(kind: Kind, payload: Payload) -> dict[str, Value]:
     """The payload as far as changes count: numbers rounded, line ends alike, empty text missing."""
-    return {f.name: _normal(f, payload[f.name]) for f in _COUNTING[kind] if f.name in payload}
+    return {f.name: normal_value(f, payload[f.name]) for f in COUNTING[kind] if f.name in payload}
 
 
-def _normal(field: Field, value: Value) -> Value:
+def normal_value(field: Field, value: Value) -> Value:
+    """One value as in `normal`."""
     if isinstance(value, str):
         text = (value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value).strip()
         return ("\n".join(sorted(text.split("\n"))) if field.listed else text) or None

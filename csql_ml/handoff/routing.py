@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -19,18 +19,24 @@ from csql_ml.handoff.row import FAILED, Row
 from csql_ml.handoff.run_records import RunAccount, RunLead
 
 CAPACITY, COOLDOWN, DUPLICATE = "capacity", "cooldown", "duplicate"
+#: Not to be handed over at all for the time being: an experiment compares its account with those that are worked.
+HELD_OUT = "held_out"
 #: Why an account has no lead in a run although the one that is open goes on.
 _IN_WORK = ("lead_in_work", "cooldown")
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What routing goes by: most open leads of a portfolio, days of rest after a failed lead, days to answer."""
+    """What routing goes by: most open leads of a portfolio, days of rest after a failed lead, days to answer.
+
+    ``held_out``: accounts that an experiment holds out.
+    """
 
     routing: Routing
     capacity: int
     cooldown_days: int
     sla_days: int
+    held_out: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def route(
         place = (lead.account_id, lead.motion)
         row = open_rows.get(place)
         one = _kept(lead, row) if row is not None else _opened(lead, rows, accounts, terms, as_of)
-        waits_for = DUPLICATE if place in seen else None
+        waits_for = HELD_OUT if lead.account_id in terms.held_out else DUPLICATE if place in seen else None
         if row is None and waits_for is None:
             waits_for = _waits(lead, failed.get(lead.account_id), taken, terms, as_of)
             if waits_for is None and lead.csm_id is not None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from csql_ml.handoff.fields import Kind, Payload
@@ -72,20 +73,20 @@ class Row:
     outcome: str | None = None
     outcome_on: str | None = None
 
-    @property
-    def wanted(self) -> dict[str, Any]:
+    @cached_property
+    def wanted(self) -> Mapping[str, Any]:
         """The payload that is wanted."""
         found: dict[str, Any] = json.loads(self.payload)
         return found
 
-    @property
-    def sent(self) -> dict[str, Any]:
+    @cached_property
+    def sent(self) -> Mapping[str, Any]:
         """The payload on its way; empty where there is none."""
         found: dict[str, Any] = json.loads(self.sent_payload or "{}")
         return found
 
-    @property
-    def acknowledged(self) -> dict[str, Any] | None:
+    @cached_property
+    def acknowledged(self) -> Mapping[str, Any] | None:
         """The payload the sink last took; None where it never took one."""
         return None if self.acknowledged_payload is None else json.loads(self.acknowledged_payload)
 
@@ -102,6 +103,8 @@ class Row:
 
 
 COLUMNS: tuple[str, ...] = tuple(Row.__dataclass_fields__)
+#: What is read out of a column once and kept: it goes where the column changes.
+_READ = {"payload": "wanted", "sent_payload": "sent", "acknowledged_payload": "acknowledged"}
 
 
 def replace(row: Row, **values: Any) -> Row:
@@ -109,7 +112,10 @@ def replace(row: Row, **values: Any) -> Row:
     if unknown_names := values.keys() - COLUMNS:
         raise TypeError(f"a row has no {', '.join(sorted(unknown_names))}")
     found = object.__new__(Row)
-    found.__dict__.update(row.__dict__, **values)
+    found.__dict__.update(row.__dict__)
+    for name in values.keys() & _READ.keys():
+        found.__dict__.pop(_READ[name], None)
+    found.__dict__.update(values)
     return found
 
 

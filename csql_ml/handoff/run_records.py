@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from csql_ml.errors import OutputError
-from csql_ml.handoff.fields import OPEN, Value, field_names
+from csql_ml.handoff.fields import OPEN, Kind, Value, field_names
 from csql_ml.handoff.record import Record
 from csql_ml.reports.catalogue import load
 from csql_ml.reports.evidence_text import facts_of
@@ -123,6 +123,19 @@ class RunRecords:
                 with _told(path, number):
                     found.append(self._lead(json.loads(line), texts, partial(_told, path, number)))
         return found
+
+    def read(self, kinds: Collection[Kind], enough: Callable[[], bool]) -> None:
+        """Read leads, and write their payloads until it is enough; the others are written when they are wanted.
+
+        Raises
+        ------
+        OutputError
+            As `leads` and `RunLead.payload`.
+        """
+        for lead in self.leads if "lead" in kinds else ():
+            if enough():
+                return
+            _ = lead.payload
 
     def _lead(self, lead: Mapping[str, Any], texts: LeadTexts, told: Callable[[], _Told]) -> RunLead:
         route = lead.get("route") or {}

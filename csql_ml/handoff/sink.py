@@ -58,7 +58,8 @@ class Capabilities:
     field_limits
         Per kind and field the most characters.
     asynchronous
-        Whether `Sink.submit` may return None.
+        Whether `Sink.submit` may return None. `Sink.prepare` and `Sink.collect` are called only then; the batches of
+        any other sink have no receipt, and the next one is made ready while the sink works on one.
     """
 
     batch_size: int

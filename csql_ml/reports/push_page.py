@@ -21,6 +21,7 @@ ACTION = {
     "unchanged": N_("Unchanged"),
     "invalid": N_("Invalid"),
     "waiting": N_("Waiting"),
+    "held_out": N_("Held out by an experiment"),
     "older": N_("Older than what is there"),
     "drop": N_("No longer wanted, never sent"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle
 from typing import Any
 
 from csql_ml.handoff.backoff import Clock
@@ -48,6 +49,46 @@ class World:
 
     def clock(self) -> Clock:
         return Clock(now=lambda: self.time, sleep=self.sleep, draw=lambda: 0.5)
+
+
+class Timed:
+    """Stands for `csql_ml.handoff.asking.Asked` without a thread: each call is made at once, or when it is waited for.
+
+    Whatever happens between the two happens after the call in one case and before it in the other.
+
+    Parameters
+    ----------
+    at_once
+        For each call in turn, over and over.
+    """
+
+    def __init__(self, at_once: Sequence[bool]) -> None:
+        self._at_once = cycle(at_once)
+
+    def __call__(self, question: Callable[[], Any]) -> Any:
+        return _Call(question, at_once=next(self._at_once))
+
+
+class _Call:
+    def __init__(self, question: Callable[[], Any], *, at_once: bool) -> None:
+        self._question = question
+        self._found = self._caught() if at_once else None
+
+    def _caught(self) -> tuple[Any, Exception | None]:
+        """The answer or the error; not a death, which nobody survives."""
+        try:
+            return self._question(), None
+        except Exception as error:  # noqa: BLE001 - raised where the answer is wanted
+            return None, error
+
+    def wait(self) -> None:
+        """Only asked for where the process is gone, and its call with it."""
+
+    def answer(self) -> Any:
+        found, error = self._found or self._caught()
+        if error is not None:
+            raise error
+        return found
 
 
 class ScriptedCrm:

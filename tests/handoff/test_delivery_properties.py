@@ -15,7 +15,7 @@ from csql_ml.handoff.outbox import Outbox
 from csql_ml.handoff.outbox_file import _prepare
 from csql_ml.handoff.record import Record
 from csql_ml.handoff.row import new_row, wanted
-from tests.handoff.scripted_sink import FATES, Killed, ScriptedCrm, World
+from tests.handoff.scripted_sink import FATES, Killed, ScriptedCrm, Timed, World
 
 SETTINGS = Delivery(max_attempts=60, first_delay=1.0, longest_delay=8.0, poll_interval=1.0)
 # Without a unique key a request that arrives late is a second lead: nobody but the CRM can prevent that.
@@ -103,6 +103,8 @@ def stories(draw: st.DrawFn) -> dict[str, object]:
         "script": draw(st.lists(st.sampled_from(fates), max_size=25)),
         "deaths": draw(st.lists(st.integers(1, 120), max_size=12)),
         "between": draw(st.integers(1, 60)),
+        # Whether the sink is done before or after what goes on meanwhile.
+        "at_once": draw(st.lists(st.booleans(), min_size=1, max_size=6)),
     }
 
 
@@ -123,6 +125,11 @@ def test_every_row_ends_acknowledged_or_dead_and_the_crm_has_each_key_once(story
     )
     crm.before_call = lambda name: steps.pass_one()
     outbox = WatchedOutbox(db, crm.name, steps)
+    timed = Timed(story["at_once"])  # type: ignore[arg-type]
+
+    def send() -> None:
+        Sender(crm, crm.capabilities(), outbox, SETTINGS, world.clock(), 1, ask=timed).run()
+
     numbers = range(story["rows"])  # type: ignore[call-overload]
     for version in range(story["versions"]):  # type: ignore[call-overload]
         records = [lead(n, version) for n in numbers]
@@ -131,9 +138,9 @@ def test_every_row_ends_acknowledged_or_dead_and_the_crm_has_each_key_once(story
             # The first version is interrupted somewhere; the second one is wanted while rows are in flight.
             steps._deaths.add(steps.count + story["between"])  # type: ignore[operator]
             with suppress(Killed):
-                Sender(crm, crm.capabilities(), outbox, SETTINGS, world.clock(), 1).run()
+                send()
         else:
-            until_it_lives(lambda: Sender(crm, crm.capabilities(), outbox, SETTINGS, world.clock(), 1).run(), steps)
+            until_it_lives(send, steps)
     world.finish()
     rows = outbox.rows("lead")
     dead = {k for k, r in rows.items() if r.state == "dead"}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from csql_ml import printing_push
 from csql_ml.errors import UsageError
+from csql_ml.handoff.pull import pull
 from csql_ml.handoff.push import history
 from tests.handoff.push_desk import KEY, Desk
 from tests.handoff.scripted_sink import Killed
 from tests.handoff.small_run import lead
+from tests.handoff.test_printing_push import text
 
 
 def test_the_history_has_counts_durations_and_results_row_by_row(desk: Desk) -> None:
@@ -41,3 +48,27 @@ def test_an_interrupted_push_has_no_end_in_the_history(desk: Desk) -> None:
 def test_there_is_no_history_before_the_first_push_and_asking_makes_no_file(desk: Desk) -> None:
     assert history(desk.config) == []
     assert not (desk.home / "outbox.sqlite").exists()
+
+
+def test_pulls_stand_in_the_history_as_well(desk: Desk) -> None:
+    desk.push(lead("A1"))
+    settings = desk.config
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"pulled": Path("pulled")})})
+    desk.world.sleep(60)
+    desk.crm.sales.note("csqls", "R1", "1970-01-01T00:10:00Z", key=KEY)
+    pull(settings, "scripted", sink=desk.crm, clock=desk.world.clock())
+    desk.world.sleep(60)
+    pull(settings, "scripted", sink=desk.crm, clock=desk.world.clock())
+    found = [(h["job"], h["push_id"], h["counts"]) for h in history(desk.config)]
+    assert found == [("pull", None, {}), ("pull", None, {"csqls new": 1}), ("push", 1, {"create": 1})]
+    shown = text(list(printing_push.history(history(desk.config)).text))
+    assert "1 csqls new" in shown
+    assert "nothing new" in shown
+
+
+def test_an_outbox_of_before_pulls_were_noted_goes_on(desk: Desk) -> None:
+    desk.push(lead("A1"))
+    with closing(sqlite3.connect(desk.home / "outbox.sqlite")) as connection:
+        connection.execute("DROP TABLE pulls")
+    assert [h["job"] for h in history(desk.config)] == ["push"]
+    assert desk.push(lead("A1")).exit_code == 0

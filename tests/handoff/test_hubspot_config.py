@@ -15,6 +15,7 @@ from csql_ml.config.hubspot import HubSpot
 from csql_ml.errors import ConfigError
 from csql_ml.handoff.hubspot import open_sink
 from csql_ml.handoff.hubspot.portal import Owners
+from csql_ml.handoff.hubspot.token import read_token
 from csql_ml.handoff.hubspot.values import milliseconds, read, utc, written
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "configs" / "crm" / "hubspot.yaml"
@@ -51,7 +52,7 @@ def test_the_host_may_be_this_machine_and_a_field_may_be_left_out() -> None:
 
 def test_the_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HUBSPOT_ACCESS_TOKEN", raising=False)
-    with pytest.raises(ConfigError, match="environment variable HUBSPOT_ACCESS_TOKEN"):
+    with pytest.raises(ConfigError, match="the variable HUBSPOT_ACCESS_TOKEN"):
         open_sink(Config())
     monkeypatch.setenv("HUBSPOT_ACCESS_TOKEN", "two words")
     with pytest.raises(ConfigError, match="holds no access token") as caught:
@@ -67,12 +68,12 @@ def test_a_token_file_is_the_owners_alone(tmp_path: Path) -> None:
     file.write_text("pat-1\n")
     file.chmod(0o640)
     section = HubSpot(token_file=Path("token"))
-    with pytest.raises(ConfigError, match=r"can be read by others \(mode 0640\); run chmod 600"):
-        section.token(file)
+    with pytest.raises(ConfigError, match=r"token_file: .*has mode 0640, others may use it; chmod 600"):
+        read_token(section, file)
     file.chmod(0o600)
-    assert section.token(file) == "pat-1"
-    with pytest.raises(ConfigError, match="cannot be read: FileNotFoundError"):
-        section.token(tmp_path / "none")
+    assert read_token(section, file) == "pat-1"
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_token(section, tmp_path / "none")
 
 
 def test_the_template_loads_and_says_what_is_not_tested() -> None:

@@ -212,7 +212,7 @@ def test_the_password_is_read_from_a_file_that_nobody_else_may_read(tmp_path: Pa
     with pytest.raises(ConfigError, match="is empty"):
         login(config.delivery.tryton, config)
     file.unlink()
-    with pytest.raises(ConfigError, match="cannot be read: FileNotFoundError"):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
         login(config.delivery.tryton, config)
 
 

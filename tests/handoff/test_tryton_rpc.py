@@ -29,7 +29,7 @@ def error(kind: str, *texts: Any) -> Answer:
 MEANINGS = [
     (Answer(status=429, headers={"Retry-After": "7"}), TransientError, False, 7.0),
     (Answer(status=503, headers={"Retry-After": "3"}), TransientError, True, 3.0),
-    (Answer(status=503, headers={"Retry-After": "Sun, 22 Nov 2026 08:00:00 GMT"}), TransientError, True, None),
+    (Answer(status=503, headers={"Retry-After": "soon"}), TransientError, True, None),
     (Answer(status=500), TransientError, True, None),
     (Answer(status=504), TransientError, True, None),
     (Answer(b"<html>busy</html>"), TransientError, True, None),

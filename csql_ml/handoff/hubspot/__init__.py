@@ -23,9 +23,10 @@ def open_sink(config: Config) -> HubSpotSink:
         hubspot-api-client is not installed.
     """
     from csql_ml.handoff.hubspot.sink import HubSpotSink
+    from csql_ml.handoff.hubspot.token import read_token
 
     settings = config.delivery.hubspot
     file = None if settings.token_file is None else config.path(settings.token_file)
     return HubSpotSink(
-        settings, settings.token(file), currency=config.company.currency, lead_source=config.handoff.lead_source
+        settings, read_token(settings, file), currency=config.company.currency, lead_source=config.handoff.lead_source
     )

@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import Any
 
 from csql_ml.errors import DeliveryError, MissingExtraError
+from csql_ml.handoff.http_answers import retry_after
 from csql_ml.handoff.sink import TransientError
 
 Content = dict[str, Any]
@@ -163,12 +164,12 @@ class HubSpotApi:
         what = f"{path}: HTTP {status} {reason(error)}".strip()
         if status == 429:
             policy = str(error.get("policyName") or "")
-            wait = _seconds(answer.headers) or _LIMITS.get(policy, _UNKNOWN_LIMIT)
+            wait = retry_after(answer.headers) or _LIMITS.get(policy, _UNKNOWN_LIMIT)
             return TransientError(f"{path}: HTTP 429 {policy}".strip(), wait, uncertain=False)
         if status == _LOCKED:
-            return TransientError(what, _seconds(answer.headers) or _LOCK_DELAY)
+            return TransientError(what, retry_after(answer.headers) or _LOCK_DELAY)
         if status >= 500 or status in (408, _MOVING):
-            return TransientError(what, _seconds(answer.headers))
+            return TransientError(what, retry_after(answer.headers))
         if status == 401:
             return DeliveryError(
                 f"HubSpot refuses the access token ({what}); make a new one in the private app's settings and put it "
@@ -193,21 +194,6 @@ def _read(path: str, status: int, body: bytes | str | None, headers: Mapping[str
     if isinstance(content, dict):
         return Answer(status, content, lower)
     raise TransientError(f"{path}: HTTP {status} with a body that is no JSON object")
-
-
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    """What ``Retry-After`` asks for; a date there is left out, since it takes a clock that agrees."""
-    found = headers.get("retry-after", "").strip()
-    return float(found) if re.fullmatch(r"\d{1,6}(\.\d+)?", found) else None
-
-
-@contextmanager
-def nothing_sent_yet() -> Iterator[None]:
-    """Reading before a write: whatever fails in here, nothing was changed."""
-    try:
-        yield
-    except TransientError as error:
-        raise TransientError(error.reason, error.retry_after, uncertain=False) from error
 
 
 @contextmanager

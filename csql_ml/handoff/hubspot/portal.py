@@ -69,6 +69,7 @@ class Portal:
         self._api = api
         self._settings = settings
         self._properties: dict[str, dict[str, Property]] = {}
+        self._answers: dict[str, Content] = {}
 
     def properties(self, object_type: str) -> dict[str, Property]:
         """Definitions of an object's properties, by name."""
@@ -91,18 +92,24 @@ class Portal:
 
     def pipelines(self, object_type: str) -> dict[str, list[str]]:
         """Ids of pipelines and of their stages."""
-        found = self._api.get(f"/crm/v3/pipelines/{object_type}").get("results", ())
+        found = self._once(f"/crm/v3/pipelines/{object_type}").get("results", ())
         return {str(p["id"]): [str(s["id"]) for s in p.get("stages") or ()] for p in found}
 
     def association_types(self, from_type: str, to_type: str) -> set[int]:
         """Ids of the association types between two objects."""
-        found = self._api.get(f"/crm/v4/associations/{from_type}/{to_type}/labels").get("results", ())
+        found = self._once(f"/crm/v4/associations/{from_type}/{to_type}/labels").get("results", ())
         return {int(t["typeId"]) for t in found}
 
     def currencies(self) -> Currencies:
         """In which currencies amounts are."""
-        found = self._api.get("/account-info/v3/details")
+        found = self._once("/account-info/v3/details")
         return Currencies(str(found.get("companyCurrency") or ""), _words(found.get("additionalCurrencies")))
+
+    def _once(self, path: str) -> Content:
+        """An answer that is kept where a later question fails: the next attempt at preflight goes on from here."""
+        if path not in self._answers:
+            self._answers[path] = self._api.get(path)
+        return self._answers[path]
 
     def scopes(self, token: str) -> frozenset[str] | None:
         """What the token may do; None where HubSpot does not say (it is no token of a private app)."""

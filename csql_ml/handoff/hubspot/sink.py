@@ -19,9 +19,10 @@ from typing import Any
 from csql_ml.config.hubspot import HubSpot
 from csql_ml.errors import DeliveryError
 from csql_ml.handoff.fields import WITHDRAWN, Kind
+from csql_ml.handoff.http_answers import nothing_sent_yet
 from csql_ml.handoff.hubspot.accounts import Account, Accounts
 from csql_ml.handoff.hubspot.answers import ABSENT, Outcome, failure, outcome
-from csql_ml.handoff.hubspot.api import Content, HubSpotApi, Refused, codes, nothing_sent_yet, understood
+from csql_ml.handoff.hubspot.api import Content, HubSpotApi, Refused, codes, understood
 from csql_ml.handoff.hubspot.layout import Layout, layouts
 from csql_ml.handoff.hubspot.objects import BATCH, Found, Objects
 from csql_ml.handoff.hubspot.outcomes import Pull

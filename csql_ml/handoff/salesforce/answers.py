@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from csql_ml.errors import DeliveryError
-from csql_ml.handoff.backoff import system_clock
 from csql_ml.handoff.sink import Result, TransientError
 
 #: Rows that were not taken, and may be taken later.
@@ -113,11 +111,10 @@ def refused_row(key: str, error: RowError, key_field: str, remote_id: str | None
     return Result(key, "retry" if error.passing else "invalid", remote_id, error.text)
 
 
-def refusal(status: int, content: Any, retry_after: str | None) -> Exception:
-    """The exception that an answer other than success stands for."""
+def refusal(status: int, content: Any, wait: float | None) -> Exception:
+    """The exception that an answer other than success stands for; ``wait``: seconds that it asks for."""
     first = content[0] if isinstance(content, list) and content and isinstance(content[0], Mapping) else {}
     error = row_error(first)
-    wait = _seconds(retry_after)
     if status == 429 or error.code == "REQUEST_LIMIT_EXCEEDED":
         daily = "TotalRequests" in error.message
         return TransientError(error.text, wait or (_DAY_LIMIT_WAIT if daily else None), uncertain=False)
@@ -129,15 +126,3 @@ def refusal(status: int, content: Any, retry_after: str | None) -> Exception:
             "integration user may do"
         )
     return RequestRefusedError(status, error.code, f"HTTP {status}, {error.text}" if first else f"HTTP {status}")
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds, given as a number or a date."""
-    if retry_after is None:
-        return None
-    if re.fullmatch(r"\d{1,7}", retry_after.strip()):
-        return float(retry_after)
-    try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - system_clock().now(), 0.0)
-    except (ValueError, TypeError):
-        return None

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from csql_ml.config.salesforce import Salesforce
 from csql_ml.errors import DeliveryError
+from csql_ml.handoff.http_answers import never_sent, retry_after
 from csql_ml.handoff.salesforce.answers import refusal
 from csql_ml.handoff.salesforce.login import Login, Token
 from csql_ml.handoff.sink import TransientError
@@ -107,7 +107,7 @@ class Api:
         answer = self._authorised(method, address, params, body, sent)
         if answer.status_code in _OK:
             return Answer(answer.content)
-        raise refusal(answer.status_code, _json(answer), answer.headers.get("Retry-After"))
+        raise refusal(answer.status_code, _json(answer), retry_after(answer.headers))
 
     def _authorised(
         self, method: str, path: str, params: Mapping[str, str] | None, body: bytes | None, headers: dict[str, str]
@@ -142,7 +142,7 @@ class Api:
         except requests.exceptions.SSLError:
             raise DeliveryError("Salesforce cannot be reached safely: its certificate is not accepted") from None
         except requests.RequestException as error:
-            raise TransientError(type(error).__name__, uncertain=not _never_sent(error)) from None
+            raise TransientError(type(error).__name__, uncertain=not never_sent(error)) from None
         if answer.is_redirect:
             raise DeliveryError(
                 f"{address.split('?')[0]} redirects elsewhere; set login.url or instance_url to the final address"
@@ -153,14 +153,6 @@ class Api:
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Authentication that adds nothing, and keeps ~/.netrc out."""
     return request
-
-
-def _never_sent(error: requests.RequestException) -> bool:
-    """Whether no connection came about."""
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    return isinstance(cause, NewConnectionError | ConnectTimeoutError)
 
 
 def _body(content: Any) -> bytes | None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from csql_ml.errors import DeliveryError
+from csql_ml.handoff.http_answers import nothing_sent_yet
 from csql_ml.handoff.salesforce import csv_text
 from csql_ml.handoff.salesforce.answers import RequestRefusedError, bulk_error, refused_row
 from csql_ml.handoff.salesforce.api import Api
@@ -57,10 +58,9 @@ def send(api: Api, job: str, rows: Sequence[Values]) -> None:
         abort(api, job)
         raise BatchRejected(f"{len(data)} bytes are more than the {MOST_BYTES} of one bulk job")
     try:
-        api.request("PUT", f"{_JOBS}/{job}/batches", csv=data)
-    except TransientError as error:
-        # Whatever became of the data: the job is open, and an open job does nothing.
-        raise TransientError(error.reason, error.retry_after, uncertain=False) from None
+        # Whatever becomes of the data: the job is open, and an open job does nothing.
+        with nothing_sent_yet():
+            api.request("PUT", f"{_JOBS}/{job}/batches", csv=data)
     except RequestRefusedError as error:
         abort(api, job)
         raise BatchRejected(f"the bulk job does not take the data: {error.reason}") from None

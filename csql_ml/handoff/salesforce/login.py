@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from csql_ml.config.salesforce import Salesforce
 from csql_ml.errors import ConfigError, DeliveryError, MissingExtraError
 from csql_ml.handoff.backoff import system_clock
+from csql_ml.handoff.http_answers import retry_after
 from csql_ml.handoff.salesforce.answers import refusal
 from csql_ml.handoff.sink import TransientError
 
@@ -106,7 +107,7 @@ class Login:
 
     def _refused(self, answer: requests.Response, content: dict[str, Any]) -> Exception:
         if answer.status_code >= 500 or answer.status_code == 429:
-            return refusal(answer.status_code, [], answer.headers.get("Retry-After"))
+            return refusal(answer.status_code, [], retry_after(answer.headers))
         code = str(content.get("error") or f"HTTP {answer.status_code}")
         if code == "invalid_grant" and "login rate exceeded" in str(content.get("error_description")):
             return TransientError("too many logins", 60.0, uncertain=False)

@@ -36,17 +36,9 @@ from csql_ml.handoff.salesforce.mapping import (
 from csql_ml.handoff.salesforce.outcomes import Outcomes
 from csql_ml.handoff.salesforce.owners import Owners
 from csql_ml.handoff.salesforce.preflight import Preflight
-from csql_ml.handoff.salesforce.secret import read_secret
 from csql_ml.handoff.salesforce.soql import Rows, among
-from csql_ml.handoff.sink import (
-    Capabilities,
-    Finding,
-    OutcomeChange,
-    Remote,
-    Result,
-    Swept,
-    TransientError,
-)
+from csql_ml.handoff.secret_file import read_secret
+from csql_ml.handoff.sink import Capabilities, Finding, OutcomeChange, Remote, Result, Swept, TransientError
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
@@ -56,7 +48,8 @@ def opened(config: Config) -> SalesforceSink:
     """The sink as the configuration has it; the secret is read here, once."""
     login = config.delivery.salesforce.login
     file = None if login.secret_file is None else config.path(login.secret_file)
-    return SalesforceSink(config, read_secret(login.secret_variable, file))
+    setting = "delivery.salesforce.login.secret_file"
+    return SalesforceSink(config, read_secret("Salesforce secret", login.secret_variable, file, setting))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from csql_ml.errors import DeliveryError, MissingExtraError
+from csql_ml.handoff.http_answers import never_sent, nothing_sent_yet, retry_after
 from csql_ml.handoff.sink import BatchRejected, TransientError
 from csql_ml.handoff.tryton.refusals import masked
 from csql_ml.handoff.tryton.values import decoded, encoded
@@ -18,7 +19,6 @@ from csql_ml.handoff.tryton.values import decoded, encoded
 _NOT_TAKEN_UP = (425, 429)
 #: Statuses of a server, or of a proxy before it, that may pass.
 _MAY_PASS = (408, 500, 502, 503, 504, 520, 522, 524)
-_LONGEST_WAIT = 86_400.0
 
 
 class TrytonRpc:
@@ -58,9 +58,8 @@ class TrytonRpc:
             It will not pass: password, permission, database, address.
         """
         try:
-            return self.write(method, *params, context=context)
-        except TransientError as error:
-            raise TransientError(error.reason, error.retry_after, uncertain=False) from error
+            with nothing_sent_yet():
+                return self.write(method, *params, context=context)
         except BatchRejected as error:
             raise DeliveryError(
                 f"{self.url} refuses {method}: {error.reason}; check the rights of {self._user}"
@@ -94,7 +93,8 @@ class TrytonRpc:
     def _login(self) -> None:
         self._session = None
         params = [self._user, {"password": self._password}, "en"]
-        try:
+        # Logging in changes no record, so that what was to follow surely had no effect.
+        with nothing_sent_yet():
             answer = self._post({"id": 0, "method": "common.db.login", "params": params}, None)
             if answer.status_code == 401:
                 raise DeliveryError(
@@ -102,9 +102,6 @@ class TrytonRpc:
                     "check delivery.tryton.user and the password"
                 )
             found = self._result(answer, "login")
-        except TransientError as error:
-            # Logging in changes no record, so that what was to follow surely had no effect.
-            raise TransientError(error.reason, error.retry_after, uncertain=False) from error
         if not isinstance(found, list) or len(found) < 2:
             raise DeliveryError(f"{self.url} answers a login with something else; is it a Tryton server?")
         user_id, key = found[:2]
@@ -137,14 +134,14 @@ class TrytonRpc:
         except errors.ConnectTimeout as error:
             raise TransientError(f"{self.url} cannot be reached: ConnectTimeout", uncertain=False) from error
         except errors.RequestException as error:
-            raise TransientError(f"{self.url}: {_kind(error)}", uncertain=not _never_sent(error)) from error
+            raise TransientError(f"{self.url}: {_kind(error)}", uncertain=not never_sent(error)) from error
 
     def _result(self, answer: Any, method: str) -> Any:
         status = answer.status_code
         if status in _NOT_TAKEN_UP:
-            raise TransientError(f"{self.url} answers {status}", _retry_after(answer), uncertain=False)
+            raise TransientError(f"{self.url} answers {status}", retry_after(answer.headers), uncertain=False)
         if status in _MAY_PASS:
-            raise TransientError(f"{self.url} answers {status}", _retry_after(answer))
+            raise TransientError(f"{self.url} answers {status}", retry_after(answer.headers))
         if status == 413:
             raise BatchRejected("Tryton takes no request of this size")
         if status != 200:
@@ -173,28 +170,8 @@ class TrytonRpc:
         raise BatchRejected(f"Tryton failed inside at {method} and undid the request; its log has the error")
 
 
-def _never_sent(error: BaseException) -> bool:
-    """Whether a connection never came about, so that no request left this machine."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        if type(error).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError"):
-            return True
-        reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        if not isinstance(reason, BaseException):
-            return False
-        error = reason
-    return False
-
-
 def _kind(error: Exception) -> str:
-    return "no connection" if _never_sent(error) else f"no answer ({type(error).__name__})"
-
-
-def _retry_after(answer: Any) -> float | None:
-    """Seconds; a date instead of a number is not what Tryton writes, and is left to the core's own delays."""
-    text = answer.headers.get("Retry-After", "").strip()
-    return min(float(text), _LONGEST_WAIT) if text.isdecimal() else None
+    return "no connection" if never_sent(error) else f"no answer ({type(error).__name__})"
 
 
 def _meaning(status: int) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from csql_ml.config.tryton import Tryton
 from csql_ml.errors import ConfigError
+from csql_ml.handoff.secret_file import read_secret
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
@@ -29,12 +28,9 @@ def login(settings: Tryton, config: Config) -> tuple[str, str]:
     user = settings.user or os.environ.get(USER)
     if not user:
         raise ConfigError(f"no Tryton user is given; set delivery.tryton.user or the variable {USER}")
-    if settings.password_file is not None:
-        return user, _read(config.path(settings.password_file))
-    password = os.environ.get(PASSWORD)
-    if not password:
-        raise ConfigError(f"no Tryton password is given; set the variable {PASSWORD} or delivery.tryton.password_file")
-    return user, password
+    file = None if settings.password_file is None else config.path(settings.password_file)
+    text = read_secret("Tryton password", PASSWORD, file, "delivery.tryton.password_file")
+    return user, text.split("\n", 1)[0].rstrip()
 
 
 def _checked_url(url: str | None) -> None:
@@ -45,20 +41,3 @@ def _checked_url(url: str | None) -> None:
         raise ConfigError("delivery.tryton.url is no address of a web server; https://tryton.example.com is one")
     if parts.username or parts.password:
         raise ConfigError(f"delivery.tryton.url holds a user or password; take it out and set {USER} and {PASSWORD}")
-
-
-def _read(path: Path) -> str:
-    """The first line of a file that nobody else may read."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if os.name == "posix" and mode & 0o077:
-                raise ConfigError(
-                    f"{path} has mode {mode:04o}, others may use it; chmod 600 it and change the password"
-                )
-            password = file.readline().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} (delivery.tryton.password_file) cannot be read: {type(error).__name__}") from error
-    if not password:
-        raise ConfigError(f"{path} (delivery.tryton.password_file) is empty; its first line must be the password")
-    return password
