@@ -32,7 +32,7 @@ print("\n".join(new[name] for name in sorted(set(new) - set(old))))
 endef
 export ONLY_NEW
 
-.PHONY: help setup demo test test-slow test-browser test-engines lint types imports docs notebooks lock clean
+.PHONY: help setup demo year test test-slow test-browser test-engines lint types imports docs notebooks lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -89,6 +89,9 @@ $(READY_TRYTON): $(READY) requirements-tryton.lock $(TRYTON)/pyproject.toml
 	@.venv-tryton/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps \
 		--no-build-isolation -e $(TRYTON)
 	@touch $@
+
+year: $(READY) ## a year of four quarters, from simulation to dashboard; every count checked
+	@$(BIN)/python benchmarks/year.py --out build/year
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .

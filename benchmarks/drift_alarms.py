@@ -17,7 +17,7 @@ import argparse
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +27,7 @@ import numpy.typing as npt
 from csql_ml import config as configuration
 from csql_ml import pipeline
 from csql_ml.config.monitoring import Monitoring
-from csql_ml.model.distributions import Distributions
-from csql_ml.monitoring.drift import Drift, compare
+from csql_ml.monitoring.drift import Drift, judged, test, tested
 from csql_ml.monitoring.run_values import SCORES, RunValues, read_values
 from csql_ml.outcomes.figures import rate
 from csql_ml.simulate import END, simulate, write_config
@@ -37,6 +36,7 @@ _MARKS = "<!-- drift -->", "<!-- /drift -->"
 _HEAD = ("accounts, both", "seeds", "moved", "runs with an alarm", "95 % interval", "goal")
 _SETTINGS = Monitoring()
 Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 def population(accounts: int, folder: Path) -> RunValues:
@@ -58,54 +58,53 @@ def drawn(of: RunValues, places: Integers) -> RunValues:
     )
 
 
-def moved(run: RunValues, population: RunValues, name: str, shift: float, rng: np.random.Generator) -> RunValues:
-    """The run with one column shifted by so many standard deviations of the population.
-
-    A flag or a small count moves by whole steps: as many accounts make one as shift the mean so far.
-    """
-    if name in SCORES:
-        values = run.scores[name].to_numpy(dtype=np.float64)
-        by = shift * float(population.scores[name].std(ddof=0))
-        return replace(run, scores=run.scores.assign(**{name: values + by}))
-    values, everyone = run.numbers[name], population.numbers[name]
+def moved(values: Floats, everyone: Floats, shift: float, rng: np.random.Generator) -> Floats:
+    """Values shifted by so many standard deviations of the population; counts and flags move by whole steps."""
     by = shift * float(np.nanstd(everyone))
-    if np.nanmax(np.abs(everyone - np.round(everyone))) == 0:
-        whole = np.floor(by)
-        room = (
-            values + whole < np.nanmax(everyone)
-            if len(np.unique(everyone[~np.isnan(everyone)])) == 2
-            else values == values
-        )
-        chance = (by - whole) / max(float(room.mean()), 1e-9)
-        values = values + whole + (room & (rng.random(len(values)) < chance))
-    else:
-        values = values + by
-    return replace(run, numbers={**run.numbers, name: values})
+    if np.nanmax(np.abs(everyone - np.round(everyone))) > 0:
+        return values + by
+    whole = np.floor(by)
+    room = values < np.nanmax(everyone) if _two_valued(everyone) else ~np.isnan(values)
+    return values + whole + (room & (rng.random(len(values)) < (by - whole) / max(room.mean(), 1e-9)))
 
 
-def movable(of: RunValues) -> list[str]:
-    """Metrics that take part in alarms and vary."""
-    names = [m for m in of.metrics if m not in _SETTINGS.calendar and not of.is_text(m)]
-    return [m for m in names if np.nanstd(of.numbers[m]) > 0]
+def _two_valued(values: Floats) -> bool:
+    return len(np.unique(values[~np.isnan(values)])) == 2
 
 
-def alarms(reference: Distributions, run: RunValues, seed: int) -> list[Drift]:
-    """What `csql monitor` would raise."""
-    found = compare(reference, run, Monitoring(seed=seed))
-    return [d for d in found if d.level == "alarm"]
+def movable(of: RunValues, shift: float) -> list[str]:
+    """Metrics that take part in alarms, vary, and can move so far (a flag that nearly all have cannot)."""
+    names = []
+    for name in (m for m in of.metrics if m not in _SETTINGS.calendar and not of.is_text(m)):
+        values = of.numbers[name]
+        deviation = np.nanstd(values) if np.isfinite(values).any() else 0.0
+        full = _two_valued(values) and np.nanmean(values < np.nanmax(values)) < shift * deviation
+        if deviation > 0 and not full:
+            names.append(name)
+    return names
+
+
+def alarms(found: Sequence[Drift], instead: Drift | None, settings: Monitoring) -> set[str]:
+    """Names of what `csql monitor` would raise an alarm for, with one result put in the place of its column's."""
+    drifts = [instead if instead is not None and d.name == instead.name else d for d in found]
+    return {d.name for d in judged(drifts, settings) if d.level == "alarm"}
 
 
 def rows(of: RunValues, size: int, seeds: int, shift: float) -> Iterator[str]:
     """The table's rows of one size: nothing moved, a metric, the score."""
-    names, seen = movable(of), {"nothing": 0, "one metric": 0, "the score": 0}
+    names, seen = movable(of, shift), {"nothing": 0, "one metric": 0, "the score": 0}
+    everyone = {**of.numbers, **{s: of.scores[s].to_numpy(dtype=np.float64) for s in SCORES}}
     for seed in range(seeds):
-        rng = np.random.default_rng([seed, size])
+        rng, settings = np.random.default_rng([seed, size]), Monitoring(seed=seed)
         before, now = (drawn(of, rng.integers(0, len(of.scores), size)) for _ in range(2))
         reference, name = before.as_reference(), names[seed % len(names)]
-        seen["nothing"] += bool(alarms(reference, now, seed))
-        for what, column in (("one metric", name), ("the score", "propensity")):
-            found = alarms(reference, moved(now, of, column, shift, rng), seed)
-            seen[what] += column in {d.name for d in found}
+        found = tested(reference, now, settings)
+        seen["nothing"] += bool(alarms(found, None, settings))
+        for what, kind, column in (("one metric", "metric", name), ("the score", "score", "propensity")):
+            spread = (reference.scores if kind == "score" else reference.metrics)[column]
+            values = now.scores[column].to_numpy(dtype=np.float64) if kind == "score" else now.numbers[column]
+            shifted = spread.again(moved(values, everyone[column], shift, rng))
+            seen[what] += column in alarms(found, test(kind, column, spread, shifted, settings), settings)
     for what, count in seen.items():
         found = rate(count, 0, seeds, 0.95)
         goal = "at most 5 %" if what == "nothing" else "caught" if size == 600 else ""
@@ -121,9 +120,8 @@ def lines(of: RunValues, sizes: list[int], seeds: int, shift: float) -> Iterator
     for size in sizes:
         yield from rows(of, size, seeds, shift)
     yield ""
-    yield (
-        f"{len(movable(of))} metrics that vary and {len(SCORES)} scores, of {len(of.scores):,} accounts; default settings."
-    )
+    metrics = len(movable(of, shift))
+    yield f"{metrics} metrics and {len(SCORES)} scores of {len(of.scores):,} simulated accounts; default settings."
 
 
 def write(page: Path, table: str) -> None:

@@ -43,6 +43,8 @@ _NOT_SETTINGS = {
     "snapshots",
     "model",
     "delivery",
+    "monitoring",
+    "outcomes",
     "engine",
     "spark",
 }

@@ -8,7 +8,8 @@ from pathlib import Path
 from csql_ml import config as configuration
 from csql_ml import pipeline
 from csql_ml.company import Progress
-from csql_ml.pipeline import Run, Training
+from csql_ml.model.saving import Training
+from csql_ml.pipeline import Run
 from csql_ml.reports import ReportSummary, report
 from csql_ml.simulate import END, simulate, write_config
 

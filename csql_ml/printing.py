@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from csql_ml.config import Config
     from csql_ml.demo import Demo
+    from csql_ml.model.saving import Training
     from csql_ml.model.verdict import Verdict
-    from csql_ml.pipeline import Checked, FeatureTable, Run, Training
+    from csql_ml.pipeline import Checked, FeatureTable, Run
     from csql_ml.reports import ReportSummary
     from csql_ml.simulate import Summary
 
@@ -161,13 +162,14 @@ def training(result: Training) -> Printed:
     ]
     if trained.verdict.figures is not None:
         text += [verdict_table(trained.verdict), ""]
-    text += [escape(trained.verdict.paragraph()), "", *_where_champion(result)]
+    text += [escape(trained.paragraph()), "", *_where_champion(result)]
     data = {
         "now": result.now.isoformat(),
         "champion": trained.champion.kind,
         "model_version": trained.champion.model_version,
-        "promoted": trained.verdict.promoted,
+        "promoted": trained.promoted,
         "verdict": trained.verdict.to_dict(),
+        "succession": trained.succession.to_dict() if trained.succession else None,
         "labels": [{k: str(v) if k == "as_of" else v for k, v in row.items()} for row in _plain_rows(funnel)],
         "bundle": str(result.bundle),
         "card": str(result.card),
@@ -266,7 +268,7 @@ def demo(result: Demo) -> Printed:
     text = [
         verdict_table(result.training.trained.verdict),
         "",
-        escape(result.training.trained.verdict.paragraph()),
+        escape(result.training.trained.paragraph()),
         "",
         *scored.text[:3],
         "",

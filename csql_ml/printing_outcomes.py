@@ -91,7 +91,7 @@ def _line(line: Line) -> tuple[str, ...]:
 def _rate(found: Rate) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "-"
-    most = f"..{found.most:.0%}" if found.open else ""
+    most = f"..{found.most:.0%}" if f"{found.most:.0%}" != f"{found.value:.0%}" else ""
     return f"{found.value:.0%}{most} ({found.low * 100:.0f}-{found.high * 100:.0f})"
 
 
@@ -191,6 +191,8 @@ def _data(result: Measured, config: Config) -> dict[str, Any]:
         "rejections": [{**asdict(r), "share": _rate_data(r.share), "texts": list(r.texts)} for r in result.rejections],
         "sentences": list(sentences(result, config)),
         "notes": list(result.notes),
+        "note_messages": [{"message": n.message, "values": dict(n.values)} for n in result.notes],
+        "cycle_curve": [asdict(step) for step in result.cycle_curve],
     }
 
 

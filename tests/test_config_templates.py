@@ -16,6 +16,7 @@ import sqlglot
 import yaml
 
 from csql_ml.activity.rollup import rollup
+from csql_ml.as_of import cut, cut_activity
 from csql_ml.config import Config, load
 from csql_ml.contract.parsing import declared_type
 from csql_ml.contract.tables import TABLES
@@ -24,7 +25,6 @@ from csql_ml.dated_rows import dated
 from csql_ml.errors import ConfigError
 from csql_ml.metrics import registry
 from csql_ml.metrics.compiler import Available, Compiler
-from csql_ml.as_of import cut, cut_activity
 from csql_ml.sources import open_warehouse
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from csql_ml import __version__
-from csql_ml.cli import configuration, delivery, inputs, measure, runs
+from csql_ml.cli import configuration, dashboard, delivery, inputs, measure, monitor, retrain, runs
 from csql_ml.errors import CsqlError
 
 COMMANDS = (
@@ -22,12 +22,16 @@ COMMANDS = (
     inputs.features,
     inputs.metrics,
     runs.train,
+    retrain.retrain,
     runs.score,
     runs.explain,
     runs.report,
     delivery.push,
     delivery.pull,
     measure.measure,
+    monitor.monitor,
+    dashboard.dashboard,
+    dashboard.digest,
 )  # in the order of --help
 
 app = typer.Typer(

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,9 @@ from csql_ml.baseline.weighted_score import WeightedScore
 from csql_ml.config import Config
 from csql_ml.contract.tables import LEAD_TYPES
 from csql_ml.model.bundle import Champion, reference_set
+from csql_ml.model.distributions import Distributions, distributions
 from csql_ml.model.estimator import PropensityClassifier
+from csql_ml.model.reference import Estimator, metrics_of
 from csql_ml.model.training_data import TrainingData, periods
 from csql_ml.model.verdict import Verdict
 
@@ -53,6 +55,9 @@ class Assembly:
         self, kind: Literal["rules", "stack"], estimator: WeightedScore | PropensityClassifier, threshold: float
     ) -> Champion:
         data, seen, size = self.data, self.verdict.evidence, self.config.model.reference_size
+        drawn = reference_set(
+            estimator, data.features, newest_rows(data, size)[data.columns], size, self.config.model.seed
+        )
         calibrated = kind == "stack" or self.rules.calibrated_
         return Champion(
             kind=kind,
@@ -72,10 +77,19 @@ class Assembly:
                 "data_fingerprint": data.fingerprint(),
             },
             estimator=estimator,
-            reference=reference_set(
-                estimator, data.features, newest_rows(data, size)[data.columns], size, self.config.model.seed
-            ),
+            reference=replace(drawn, distributions=self._distributions(estimator)),
         )
+
+    def _distributions(self, estimator: Estimator) -> Distributions:
+        """Of the newest snapshot, each account once."""
+        data = self.data
+        newest = newest_rows(data, 1).drop_duplicates("account_id", keep="last")
+        weighted = estimator.weighted_score_ if isinstance(estimator, PropensityClassifier) else estimator
+        scores = {
+            "propensity": estimator.predict_proba(newest[data.columns])[:, 1],
+            "baseline_score": weighted.csql_score(newest[data.columns]),
+        }
+        return distributions(newest, metrics_of(estimator, data.features)[0], scores)
 
 
 def newest_rows(data: TrainingData, least: int) -> pd.DataFrame:

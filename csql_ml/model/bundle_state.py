@@ -18,6 +18,7 @@ from csql_ml.baseline.score_logit import ScoreLogit
 from csql_ml.baseline.weighted_score import WeightedScore
 from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.metrics.definition import Feature, ScoreTerm
+from csql_ml.model.distributions import Distributions
 from csql_ml.model.estimator import PropensityClassifier
 from csql_ml.model.linear_design import LinearDesign
 from csql_ml.model.members import RidgeLogistic, SubScoreLogistic
@@ -30,6 +31,10 @@ State = dict[str, Any]
 
 FORMAT = 1
 MAIN, REFERENCE = "bundle.json", "reference.json"
+#: Not in bundles of earlier versions, which are read all the same.
+DISTRIBUTIONS = "distributions.json"
+#: Arrays of the reference set.
+_ARRAYS = ("phi", "margin", "rows")
 
 
 def to_files(
@@ -57,7 +62,10 @@ def to_files(
         main["estimator"] = {**_stack_state(estimator), "trees": list(trees)}
     else:
         main["estimator"] = {**_score_state(score), "calibrated": estimator.calibrated_}
-    return {MAIN: to_json(main), REFERENCE: to_json({k: plain(v) for k, v in vars(reference).items()}), **trees}
+    files = {MAIN: to_json(main), REFERENCE: to_json({k: plain(getattr(reference, k)) for k in _ARRAYS}), **trees}
+    if reference.distributions is not None:
+        files[DISTRIBUTIONS] = to_json(reference.distributions.to_plain())
+    return files
 
 
 def from_files(files: Mapping[str, bytes]) -> State:
@@ -79,8 +87,14 @@ def from_files(files: Mapping[str, bytes]) -> State:
         "training": main["training"],
         "estimator": build(main["estimator"], files, features, terms, weights),
         # None reads as NaN.
-        "reference": ReferenceSet(*(np.array(reference[k], dtype=float) for k in ("phi", "margin", "rows"))),
+        "reference": ReferenceSet(
+            **{k: np.array(reference[k], dtype=float) for k in _ARRAYS}, distributions=_distributions(files)
+        ),
     }
+
+
+def _distributions(files: Mapping[str, bytes]) -> Distributions | None:
+    return Distributions.from_plain(json.loads(files[DISTRIBUTIONS])) if DISTRIBUTIONS in files else None
 
 
 def checksums(files: Mapping[str, bytes]) -> dict[str, str]:

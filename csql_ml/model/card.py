@@ -45,7 +45,7 @@ def contents(trained: Trained, config: Config, data: TrainingData) -> dict[str, 
     verdict = trained.verdict
     return {
         **_champion(trained),
-        "paragraph": verdict.paragraph(),
+        "paragraph": trained.paragraph(),
         "horizon": _horizon(config.labels.horizon_quarters),
         "stage": f"is {_STAGES[config.labels.stage]}",
         "in_time": verdict.in_time,

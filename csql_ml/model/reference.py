@@ -12,6 +12,7 @@ import pandas as pd
 from csql_ml.baseline.weighted_score import WeightedScore
 from csql_ml.errors import TrainingError
 from csql_ml.metrics.definition import Feature
+from csql_ml.model.distributions import Distributions
 from csql_ml.model.estimator import PropensityClassifier
 
 FloatArray = npt.NDArray[np.float64]
@@ -52,11 +53,14 @@ class ReferenceSet:
         (R,) their log-odds.
     rows
         (R, columns) their feature values as the model reads them: missing as NaN, categories as codes.
+    distributions
+        How the values of all accounts of the newest snapshot spread, for `csql monitor`; None in older bundles.
     """
 
     phi: FloatArray
     margin: FloatArray
     rows: FloatArray
+    distributions: Distributions | None = None
 
 
 def metrics_of(estimator: Estimator, features: Sequence[Feature]) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:

@@ -46,10 +46,23 @@ def register(client: MlflowClient, run_id: str, champion: Champion, bundle: Path
     return str(client.create_model_version(name, source, run_id, tags=tags).version)
 
 
+def version_of_bundle(client: MlflowClient, name: str, model_version: str) -> str | None:
+    """The newest registered version of a bundle; None where it was never registered."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.search_model_versions(f"name = '{name}'", max_results=10_000)
+    except MlflowException:  # some servers say so where there is no such model yet
+        return None
+    numbers = [int(v.version) for v in found if v.tags.get("csql.model_version") == model_version]
+    return str(max(numbers)) if numbers else None
+
+
 def set_champion(client: MlflowClient, name: str, new: str) -> None:
-    """Point the alias ``champion`` at a version, which remembers the one it replaces."""
+    """Point the alias ``champion`` at a version, which remembers the one it replaced when it came first."""
     previous = client.get_registered_model(name).aliases.get("champion")
-    if previous is not None:
+    remembered = client.get_model_version(name, new).tags
+    if previous is not None and str(previous) != new and "previous_champion" not in remembered:
         client.set_model_version_tag(name, new, "previous_champion", str(previous))
     client.set_registered_model_alias(name, "champion", new)
 

@@ -2,8 +2,9 @@
 
 What a training leaves behind is one run (parameters, figures per judged model and per fold, the fingerprint of the
 data, bundle, card and verdict) and one registered version per bundle: the champion's gets the alias ``champion``, that
-of a model which was not promoted the alias ``challenger``. Rolling back is setting the alias ``champion`` to an earlier
-version; the tag ``previous_champion`` of each version names the one it replaced.
+of a model which was not promoted the alias ``challenger``. A bundle is registered once; training the same again points
+at the version there is. Rolling back is setting the alias ``champion`` to an earlier version; the tag
+``previous_champion`` of each version names the one it replaced when it came into force.
 
 The client is used directly instead of MLflow's fluent functions: no global state, and no tags with the user's name,
 script path or git commit.
@@ -27,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, CsqlError
-from csql_ml.model.bundle import save
-from csql_ml.model.registered import BUNDLE, find, register, set_challenger, set_champion
+from csql_ml.model.bundle import Champion, load, save
+from csql_ml.model.registered import BUNDLE, find, register, set_challenger, set_champion, version_of_bundle
 from csql_ml.model.training_data import TrainingData
 
 if TYPE_CHECKING:
@@ -55,7 +56,13 @@ class TrackingResult:
 
 
 def log_training(
-    trained: Trained, data: TrainingData, config: Config, bundle_folder: str | Path, card: str
+    trained: Trained,
+    data: TrainingData,
+    config: Config,
+    bundle_folder: str | Path,
+    card: str,
+    *,
+    in_force: bool = True,
 ) -> TrackingResult:
     """Log a training to MLflow and register its bundles.
 
@@ -65,6 +72,8 @@ def log_training(
         The champion's saved bundle.
     card
         The model card, Markdown.
+    in_force
+        Point the aliases at them, too; else `point_aliases` does, once everything else is in its place.
 
     Raises
     ------
@@ -77,6 +86,8 @@ def log_training(
         run_id = client.create_run(_experiment(client, config), run_name=run_name).info.run_id
         try:
             result = _log(client, run_id, trained, data, config, Path(bundle_folder), card)
+            if in_force:
+                _point(client, config.tracking.registered_model, result.model_version, result.challenger_version)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
@@ -126,13 +137,59 @@ def _log(
     challenger = None
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        champion = register(client, run_id, trained.champion, bundle, name, scratch / "champion")
+        champion = _registered(client, run_id, trained.champion, bundle, name, scratch / "champion")
         if trained.challenger is not None:
             saved = save(trained.challenger, scratch / "bundle_of_challenger")
-            challenger = register(client, run_id, trained.challenger, saved, name, scratch / "challenger")
+            challenger = _registered(client, run_id, trained.challenger, saved, name, scratch / "challenger")
+    return TrackingResult(run_id, champion, challenger)
+
+
+def _registered(client: MlflowClient, run_id: str, champion: Champion, bundle: Path, name: str, scratch: Path) -> str:
+    """The version of a bundle, registered now where it was not before."""
+    there = version_of_bundle(client, name, champion.model_version)
+    return there or register(client, run_id, champion, bundle, name, scratch)
+
+
+def _point(client: MlflowClient, name: str, champion: str, challenger: str | None) -> None:
     set_champion(client, name, champion)
     set_challenger(client, name, challenger)
-    return TrackingResult(run_id, champion, challenger)
+
+
+def point_aliases(config: Config, champion: Path, challenger: Path | None) -> None:
+    """Point the aliases at the versions of two bundles; doing it again changes nothing.
+
+    Parameters
+    ----------
+    champion, challenger
+        Bundle folders. What was never registered, because tracking was off then, is registered in a run of its own.
+
+    Raises
+    ------
+    CsqlError
+        The tracking server or database cannot be used.
+    BundleError
+        A bundle is damaged.
+    """
+    name = config.tracking.registered_model
+    with _client(config, "the aliases of the registered model cannot be set") as client:
+        _point(
+            client,
+            name,
+            _version(client, config, champion),
+            None if challenger is None else _version(client, config, challenger),
+        )
+
+
+def _version(client: MlflowClient, config: Config, bundle: Path) -> str:
+    champion, name = load(bundle), config.tracking.registered_model
+    there = version_of_bundle(client, name, champion.model_version)
+    if there is not None:
+        return there
+    run_id = client.create_run(_experiment(client, config), run_name=f"{champion.kind}-{champion.model_version}").info
+    with tempfile.TemporaryDirectory() as folder:
+        version = register(client, run_id.run_id, champion, bundle, name, Path(folder) / "champion")
+    client.set_terminated(run_id.run_id, "FINISHED")
+    return version
 
 
 def _log_numbers(client: MlflowClient, run_id: str, trained: Trained, data: TrainingData, config: Config) -> None:
@@ -210,6 +267,7 @@ def _client(
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow(\.|$)")  # about its own type hints
+        warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without widgets
         import_module("mlflow.pyfunc")
         # Only now: importing MLflow sets the levels of its loggers.
         with _only_errors("mlflow", "alembic"):

@@ -1,7 +1,8 @@
 """From labelled snapshots to a verdict and a champion.
 
 The steps: labels complete now -> validation on later snapshots -> verdict -> final fit on all complete labels ->
-champion (the stack if promoted, else the weighted score) and challenger.
+champion and challenger. Where the rules are in force, the champion is the stack if it was promoted, else the weighted
+score. Where a model is in force already, it stays unless the succession says otherwise (`csql_ml.model.succession`).
 
 All rows weigh the same, though overlapping snapshots of one account resemble each other. Measured on fresh accounts
 after training on 60, 150 and 400 accounts with 1 to 8 overlapping snapshots each (10 seeds, log loss times 10,000
@@ -12,6 +13,7 @@ several times is the account as *evidence*: folds keep accounts together, interv
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +31,9 @@ from csql_ml.model.assembly import Assembly
 from csql_ml.model.bundle import Champion
 from csql_ml.model.estimator import PropensityClassifier
 from csql_ml.model.plain_logistic import logistic_comparison
+from csql_ml.model.succession import Succession, rolled_back, succeed
 from csql_ml.model.training_data import STATES, TrainingData
-from csql_ml.model.validation import FEWEST, Fitter, Progress, fit_on, validate
+from csql_ml.model.validation import FEWEST, Fitter, Progress, Validation, fit_on, validate
 from csql_ml.model.verdict import Evidence, Reason, Verdict, decide, without_judging
 
 Floats = npt.NDArray[np.float64]
@@ -46,23 +49,55 @@ class Trained:
         What `csql score` uses from now on.
     challenger
         The stack, where it was trained and not promoted.
+    verdict
+        The stack against the rules.
     label_funnel
         One row per snapshot: accounts, positive, negative, open, unobserved, positive_rate (of those with an outcome).
+    succession
+        The stack and the rules against the model that was in force; None where the rules were.
+    validation
+        The judged rows; None where nothing was judged.
     """
 
     champion: Champion
     challenger: Champion | None
     verdict: Verdict
     label_funnel: pd.DataFrame = field(repr=False)
+    succession: Succession | None = None
+    validation: Validation | None = field(default=None, repr=False)
+
+    @property
+    def promoted(self) -> bool:
+        """Whether a model trained now is the champion."""
+        return self.succession.outcome == "promote" if self.succession else self.verdict.promoted
+
+    @property
+    def kept(self) -> bool:
+        """Whether the champion is the model that was in force before."""
+        return self.succession is not None and self.succession.outcome == "keep"
+
+    def paragraph(self) -> str:
+        """Why it is the champion, in words a manager can read."""
+        return self.succession.paragraph() if self.succession else self.verdict.paragraph()
 
 
-def train(data: TrainingData, config: Config, on_progress: Progress | None = None) -> Trained:
+def train(
+    data: TrainingData,
+    config: Config,
+    on_progress: Progress | None = None,
+    previous: Champion | None = None,
+    refused: Collection[str] = (),
+) -> Trained:
     """Train, judge and choose the champion.
 
     Parameters
     ----------
     on_progress
         ``on_progress(step, done, of)``, called before each step.
+    previous
+        The champion in force, if any.
+    refused
+        Versions that were taken out of force by a rollback: they do not come back by themselves.
 
     Raises
     ------
@@ -73,16 +108,25 @@ def train(data: TrainingData, config: Config, on_progress: Progress | None = Non
         raise TrainingError("the training table has no rows; expected one per account and snapshot: check the inputs")
     known, funnel = data.labelled(data.now), label_funnel(data)
     fit = fitters(data, config)
-    verdict = _judge(data, known, config, fit, on_progress)
+    verdict, validation = _judge(data, known, config, fit, on_progress)
     assembly = Assembly(data, config, verdict, _rules(data, known, config, fit["baseline"]))
-    if verdict.figures is None:
-        return Trained(assembly.of_rules(), None, verdict, funnel)
+    stack = None
+    if verdict.figures is not None:
+        if on_progress is not None:
+            on_progress("final model", 0, 1)
+        stack = assembly.of_stack(fit_on(known, data.columns, fit["model"]))
+    if previous is not None and stack is not None and stack.model_version in refused:
+        return Trained(previous, stack, verdict, funnel, rolled_back(previous, config), validation)
+    if previous is None or previous.kind == "rules":
+        if stack is not None and verdict.promoted:
+            return Trained(stack, None, verdict, funnel, None, validation)
+        return Trained(assembly.of_rules(), stack, verdict, funnel, None, validation)
     if on_progress is not None:
-        on_progress("final model", 0, 1)
-    stack = assembly.of_stack(fit_on(known, data.columns, fit["model"]))
-    if verdict.promoted:
-        return Trained(stack, None, verdict, funnel)
-    return Trained(assembly.of_rules(), stack, verdict, funnel)
+        on_progress("judging the champion in force", 0, 1)
+    found = succeed(data, config, previous, stack, fit, validation, proven=verdict.promoted)
+    heir = {"keep": previous, "promote": stack, "fall_back": None}[found.outcome] or assembly.of_rules()
+    other = None if stack is None or heir.model_version == stack.model_version else stack
+    return Trained(heir, other, verdict, funnel, found, validation)
 
 
 def fitters(data: TrainingData, config: Config) -> dict[str, Fitter]:
@@ -126,12 +170,13 @@ def label_funnel(data: TrainingData) -> pd.DataFrame:
 
 def _judge(
     data: TrainingData, known: pd.DataFrame, config: Config, fit: dict[str, Fitter], on_progress: Progress | None
-) -> Verdict:
+) -> tuple[Verdict, Validation | None]:
     evidence = Evidence(len(known), int(known["label"].sum()), int(known["account_id"].nunique()))
     reason = _too_few(evidence, config.model.min_positives)
     if reason is not None:
-        return without_judging(reason, config, evidence, data.mature_from)
-    return decide(validate(data, config, fit, on_progress), config, evidence)
+        return without_judging(reason, config, evidence, data.mature_from), None
+    validation = validate(data, config, fit, on_progress)
+    return decide(validation, config, evidence), validation
 
 
 def _too_few(evidence: Evidence, needed: int) -> Reason | None:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from csql_ml.errors import UsageError
+from csql_ml.outcomes.cycle import Step, curve
 from csql_ml.outcomes.facts import Facts, read
 from csql_ml.outcomes.figures import Amount, Median, Rate, median, rate, total
 from csql_ml.outcomes.lead_book import STAGES, UNKNOWN, lead_book, read_runs
+from csql_ml.outcomes.note import Note
 from csql_ml.outcomes.portfolios import Comparison, compare
 from csql_ml.outcomes.rejections import RejectionType, rejections
 from csql_ml.outcomes.revenue import (
@@ -75,6 +77,8 @@ class Measured:
         Whether the benchmark of the expansion share is due: enough quarters since the first lead.
     splits
         Per key of `SPLITS` one line per group; the groups of a split have every lead once.
+    cycle_curve
+        Share of the leads that are closed after so many days.
     notes
         What a reader must know about the data, as sentences.
     """
@@ -86,7 +90,8 @@ class Measured:
     splits: dict[str, tuple[Line, ...]]
     csms: tuple[Comparison, ...]
     rejections: tuple[RejectionType, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
+    cycle_curve: tuple[Step, ...] = ()
 
 
 def measure(
@@ -150,6 +155,7 @@ def measured(facts: Facts, runs: pd.DataFrame, config: Config, quarter: date | N
         csms=tuple(compare(chosen, config)),
         rejections=tuple(rejections(chosen, config)),
         notes=tuple(_notes(facts, book, chosen, period, config, len(runs))),
+        cycle_curve=_curve(chosen, config),
     )
 
 
@@ -230,6 +236,12 @@ class _Desk:
         return rate(int(leads["net_new"].eq(True).sum()), 0, len(leads), self._config.outcomes.confidence)
 
 
+def _curve(leads: pd.DataFrame, config: Config) -> tuple[Step, ...]:
+    timed = leads[leads["cycle_days"].notna()]
+    days, ended = timed["cycle_days"].to_numpy(dtype=float), timed["cycle_ended"].to_numpy(dtype=bool)
+    return curve(days, ended, config.outcomes.confidence)
+
+
 def _back(period: Period, quarters: int, month: int) -> Period:
     """The quarters up to the period's end, the newest of them perhaps not over."""
     last = quarter_start(date.fromordinal(period.end.toordinal() - 1), month)
@@ -238,38 +250,37 @@ def _back(period: Period, quarters: int, month: int) -> Period:
 
 def _notes(
     facts: Facts, book: pd.DataFrame, chosen: pd.DataFrame, period: Period, config: Config, runs: int
-) -> list[str]:
+) -> list[Note]:
     notes = []
     others = len(facts.csqls) - len(book)
     if others:
-        notes.append(f"{others:,} rows of table csqls are renewals or churn saves and are not counted")
+        notes.append(Note("{count} rows of table csqls are renewals or churn saves and are not counted", count=others))
     unmatched = int((chosen["version"] == UNKNOWN).sum())
     if unmatched and not runs:
-        notes.append("no --run was given, so score bands and champion versions are not known")
+        notes.append(Note("no --run was given, so score bands and champion versions are not known"))
     elif unmatched:
-        notes.append(f"{unmatched:,} of {len(chosen):,} leads were scored by none of the runs given")
+        message = "{count} of {total} leads were scored by none of the runs given"
+        notes.append(Note(message, count=unmatched, total=len(chosen)))
     missing = int(chosen["arr_missing"].sum())
     if missing:
-        notes.append(f"{missing:,} won leads have no ARR and count as 0")
+        notes.append(Note("{count} won leads have no ARR and count as 0", count=missing))
     if facts.opportunities is None:
-        notes.append("table opportunities is not mapped: no share of expansion ARR, and no net-new leads")
+        notes.append(Note("table opportunities is not mapped: no share of expansion ARR, and no net-new leads"))
     elif not facts.has_source:
-        notes.append("opportunities have no source: CSQL revenue is what the leads won")
+        notes.append(Note("opportunities have no source: CSQL revenue is what the leads won"))
     else:
         notes += _unlike(facts, book, period, config)
     return notes
 
 
-def _unlike(facts: Facts, book: pd.DataFrame, period: Period, config: Config) -> list[str]:
+def _unlike(facts: Facts, book: pd.DataFrame, period: Period, config: Config) -> list[Note]:
     """A word where leads were won but no opportunity says that it came from one."""
     sold = expansions(facts, book, period, config)
     won = book[(book["arr"] > 0) & (book["type"] != "referral") & period.holds(book["closed_days_ago"], facts)]
     if sold is None or not len(won) or sold["csql_arr"].sum() > 0:
         return []
-    source = config.handoff.lead_source
-    return [
-        (
-            f"{len(won):,} leads were won, but no won expansion opportunity has the source {source!r}: the share of "
-            "expansion ARR is too low until sales fills it in (handoff.lead_source names it)"
-        )
-    ]
+    message = (
+        "{count} leads were won, but no won expansion opportunity has the source {source}: the share of expansion ARR "
+        "is too low until sales fills it in (handoff.lead_source names it)"
+    )
+    return [Note(message, count=len(won), source=repr(config.handoff.lead_source))]

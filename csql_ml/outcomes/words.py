@@ -54,7 +54,10 @@ def _of_rate(stage: str, found: Rate, limit: float) -> Verdict:
     standing: Standing = "met" if found.value >= limit else "missed" if found.most < limit else "too early"
     sure = found.low >= limit if standing == "met" else found.high < limit
     counted = f"{found.reached:,} of {found.created:,} leads {_STAGE_WORDS[stage]} ({found.value:.0%}"
-    counted += f", and up to {found.most:.0%} once {found.open:,} open ones are decided)" if found.open else ")"
+    if found.open and f"{found.most:.0%}" != f"{found.value:.0%}":
+        left = f"{found.open:,} open ones are" if found.open > 1 else "1 open one is"
+        counted += f", and up to {found.most:.0%} once {left} decided"
+    counted += ")"
     return Verdict(stage, limit, standing, sure, f"{counted}; {_held(standing, sure, f'at least {limit:.0%}')}.")
 
 

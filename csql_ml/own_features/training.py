@@ -14,10 +14,10 @@ from csql_ml.config import Config
 from csql_ml.errors import FeatureError, NotMatureError
 from csql_ml.labels import COLUMNS as LABEL_COLUMNS
 from csql_ml.model.assembly import newest_rows, threshold_for
+from csql_ml.model.saving import Training, champion_in_force, refused, save_champion
 from csql_ml.model.training import Trained, train
 from csql_ml.model.training_data import TrainingData
 from csql_ml.own_features.table import OwnTable, open_table
-from csql_ml.pipeline import Training, save_champion
 from csql_ml.quarters import horizon_end
 
 #: Nothing says which part of the score's formula a column of one's own belongs to: all terms stand in one part.
@@ -51,7 +51,8 @@ def train_champion(
         on_progress(f"left out {count} without any value: {', '.join(table.empty[:5])}", 0, 1)
     today = now or default_now(table, config)
     data = training_data(table, config, today)
-    trained = _workable(train(data, config, on_progress), data, config)
+    trained = train(data, config, on_progress, champion_in_force(config), refused(config))
+    trained = trained if trained.kept else _workable(trained, data, config)
     return save_champion(trained, data, config, today, on_progress)
 
 

@@ -8,7 +8,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +172,9 @@ def test_what_is_not_registered_is_named(logged, uri, missing):
 def test_a_failed_logging_ends_its_run_as_failed(logged, tmp_path):
     from csql_ml.model.tracking import log_training
 
+    another = replace(logged.trained[0], champion=replace(logged.trained[0].champion, threshold=0.987))
     with pytest.raises(FileNotFoundError):
-        log_training(logged.trained[0], logged.data[0], logged.config, tmp_path / "no bundle", CARD)
+        log_training(another, logged.data[0], logged.config, tmp_path / "no bundle", CARD)
     with sqlite3.connect(logged.config.models_path / "mlflow.db") as database:
         states = [s for (s,) in database.execute("SELECT status FROM runs ORDER BY start_time")]
     assert states == ["FINISHED", "FINISHED", "FAILED"]

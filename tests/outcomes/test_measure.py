@@ -371,4 +371,4 @@ def test_text_and_json_say_the_same() -> None:
     assert data["total"]["retention"]["period"] == {"start": "2026-04-01", "end": "2026-07-01"}
     lines = [part for part in printed.text if isinstance(part, str)]
     assert [s for s in data["sentences"] if s not in lines] == []
-    assert "5 of 9 leads were accepted (56%, and up to 67% once 1 open ones are decided)" in data["sentences"][0]
+    assert "5 of 9 leads were accepted (56%, and up to 67% once 1 open one is decided)" in data["sentences"][0]
