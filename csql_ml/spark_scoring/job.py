@@ -21,7 +21,7 @@ from csql_ml.run_files import json_text
 #: Formulas and measures are functions and have done their work when rows arrive; the champion holds the ramps.
 _NOT_SENT = {"formula", "facts", "ramp"}
 #: Places and passwords are the driver's business.
-_PRIVATE = {"data", "tracking", "spark"}
+_PRIVATE = {"data", "delivery", "spark", "tracking"}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_the_same_news_can_come_one_instant_earlier() -> None:
 @pytest.mark.parametrize("name", list(TABLES))
 def test_there_are_news_of_every_kind_a_table_can_have(name: str) -> None:
     table = TABLES[name]
-    worlds = [replace(WORLD, seed=seed) for seed in range(4)]
+    worlds = [replace(WORLD, seed=seed) for seed in range(8)]
     base = [row for world in worlds for row in world.base[name]]
     new = [row for world in worlds for row in world.with_news()[name] if row not in world.base[name]]
     recorded = [row for row in new if row["recorded_at"] is not None]

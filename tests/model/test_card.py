@@ -79,7 +79,7 @@ def test_it_names_features_with_their_directions_and_the_score(card):
 
 def test_it_says_how_to_go_back(card):
     assert "`csql score --model FOLDER`" in card
-    assert "previous_champion" in card
+    assert "`csql retrain --rollback`" in card
 
 
 def test_the_same_results_give_the_same_bytes(promoted, card):
