@@ -81,9 +81,16 @@ class Assembly:
         )
 
     def _distributions(self, estimator: Estimator) -> Distributions:
-        """Of the newest snapshot, each account once."""
+        """Of the newest snapshot that was learned from, each account once; without outcomes, of the newest one.
+
+        The newest one is often that of the first run, which would then be compared with itself.
+        """
         data = self.data
-        newest = newest_rows(data, 1).drop_duplicates("account_id", keep="last")
+        labels = data.labels_known(data.now)
+        learned = labels.loc[labels["label"].notna(), "as_of"]
+        frame = data.frame if learned.empty else data.frame[data.frame["as_of"] <= learned.max()]
+        period = periods(frame["as_of"])
+        newest = frame.loc[period == period.max()].drop_duplicates("account_id", keep="last")
         weighted = estimator.weighted_score_ if isinstance(estimator, PropensityClassifier) else estimator
         scores = {
             "propensity": estimator.predict_proba(newest[data.columns])[:, 1],

@@ -2,7 +2,7 @@
 
 bundle.json       kind, features, terms, weights, coefficients, facts of the training
 reference.json    the accounts that explanations compare with
-distributions.json  how the values of the newest snapshot's accounts spread; bundles of earlier versions lack it
+distributions.json  how values spread in the newest snapshot learned from; bundles of earlier versions lack it
 trees_00.txt ...  LightGBM's own text format
 CHECKSUMS.json    SHA-256 of every file, and the model version made of them
 """

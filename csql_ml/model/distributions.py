@@ -1,7 +1,7 @@
 """How values spread over the accounts a champion was trained on: what later runs are held against.
 
 Kept as counts in at most 67 bins per column, not as rows: small, the same size for 60 and for a million accounts, and
-enough to see a shift. The accounts are those of the newest snapshot of training, each once: rows of several snapshots
+enough to see a shift. The accounts are those of the newest snapshot learned from, each once: rows of several snapshots
 of one account resemble each other and would pass for more accounts than there are.
 """
 
