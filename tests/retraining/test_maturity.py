@@ -86,6 +86,14 @@ def change(as_of: str | None) -> Any:
     return SimpleNamespace(as_of=as_of)
 
 
+def is_refused(*given: Any) -> bool:
+    try:
+        refuse_without_news(*given)
+    except NotMatureError:
+        return True
+    return False
+
+
 def model(trained_as_of: date | None) -> Any:
     return SimpleNamespace(trained_as_of=trained_as_of)
 
@@ -100,7 +108,9 @@ def model(trained_as_of: date | None) -> Any:
     ],
 )
 def test_a_quarter_completed_since_is_news(champion, last):
-    refuse_without_news(newest_mature(Calendar(date(2026, 1, 5)), date(2026, 1, 5)), champion, last, date(2026, 1, 5))
+    now = date(2026, 1, 5)
+    assert not is_refused(newest_mature(Calendar(now), now), champion, last, now)
+    assert is_refused(newest_mature(Calendar(now), now), champion, change("2026-01-01"), now)
 
 
 @pytest.mark.parametrize(
