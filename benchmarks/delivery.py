@@ -23,6 +23,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.page import write
 from csql_ml.handoff.backoff import system_clock
 from csql_ml.handoff.fields import Kind
 from csql_ml.handoff.push import push
@@ -140,10 +141,7 @@ def main() -> None:
     found = table(given.leads, given.crm_ms, given.batches, given.repeat)
     print(found)
     if given.write:
-        page = given.write.read_text(encoding="utf-8")
-        head, _, rest = page.partition(MARKS[0])
-        _, _, tail = rest.partition(MARKS[1])
-        given.write.write_text(f"{head}{MARKS[0]}\n{found}\n{MARKS[1]}{tail}", encoding="utf-8")
+        write(given.write, MARKS, found)
 
 
 if __name__ == "__main__":

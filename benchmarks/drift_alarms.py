@@ -14,16 +14,19 @@ this benchmark.
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.page import write
 from csql_ml import config as configuration
 from csql_ml import pipeline
 from csql_ml.config.monitoring import Monitoring
@@ -124,16 +127,6 @@ def lines(of: RunValues, sizes: list[int], seeds: int, shift: float) -> Iterator
     yield f"{metrics} metrics and {len(SCORES)} scores of {len(of.scores):,} simulated accounts; default settings."
 
 
-def write(page: Path, table: str) -> None:
-    """Replace the table between the markers of the page."""
-    start, end = _MARKS
-    text = page.read_text(encoding="utf-8")
-    place = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    if not place.search(text):
-        raise SystemExit(f"{page} has no markers {start} ... {end}")
-    page.write_text(place.sub(lambda _: f"{start}\n{table}\n{end}", text), encoding="utf-8")
-
-
 def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -152,7 +145,7 @@ def main() -> None:
             table.append(line)
     print(f"{time.perf_counter() - started:.0f} s")
     if given.write is not None:
-        write(given.write, "\n".join(table))
+        write(given.write, _MARKS, "\n".join(table))
 
 
 if __name__ == "__main__":

@@ -13,18 +13,21 @@ between the markers of this benchmark.
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.page import write
 from csql_ml.config import Config
 from csql_ml.outcomes.effects import ARR, NRR, PARTS, RATE, effects
 from csql_ml.outcomes.experiment_accounts import account_outcomes
@@ -185,16 +188,6 @@ def lines(accounts: list[int], csms: int, seeds: int) -> Iterator[str]:
         yield from rows(csms * 40, "csm", seeds)
 
 
-def write(page: Path, table: str) -> None:
-    """Replace the table between the markers of the page."""
-    start, end = _MARKS
-    text = page.read_text(encoding="utf-8")
-    place = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    if not place.search(text):
-        raise SystemExit(f"{page} has no markers {start} ... {end}")
-    page.write_text(place.sub(lambda _: f"{start}\n{table}\n{end}", text), encoding="utf-8")
-
-
 def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -210,7 +203,7 @@ def main() -> None:
         table.append(line)
     print(f"{time.perf_counter() - started:.0f} s")
     if given.write is not None:
-        write(given.write, "\n".join(table))
+        write(given.write, _MARKS, "\n".join(table))
 
 
 if __name__ == "__main__":

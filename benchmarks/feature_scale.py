@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.features import as_of_dates
 from benchmarks.measured_process import Limits, run
-from benchmarks.workplace import DEFAULT_FOLDER, HERE, Results, Workplace, make_company, measure_unit, write
+from benchmarks.page import write
+from benchmarks.workplace import DEFAULT_FOLDER, HERE, Results, Workplace, make_company, measure_unit
 
 MARKS = "<!-- feature-scale -->", "<!-- /feature-scale -->"
 SIZES = (6_000_000, 60_000_000, 500_000_000)

@@ -31,7 +31,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.measured_process import Limits, Measured, run
-from benchmarks.workplace import DEFAULT_FOLDER, HERE, Results, Workplace, make_company, measure_unit, write
+from benchmarks.page import write
+from benchmarks.workplace import DEFAULT_FOLDER, HERE, Results, Workplace, make_company, measure_unit
 
 MARKS = "<!-- features -->", "<!-- /features -->"
 SIZES = (100_000, 600_000, 6_000_000, 60_000_000)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -28,8 +27,11 @@ import numpy as np
 import yaml
 from scipy.optimize import nnls
 
+from benchmarks.page import write
+
 ROOT = Path(__file__).resolve().parents[1]
 _TICK = os.sysconf("SC_CLK_TCK")
+_MARKS = "<!-- scale -->", "<!-- /scale -->"
 #: Steps as the toolkit's progress names them, and what they are called here.
 STEPS = {
     "reading": "read and check",
@@ -339,17 +341,6 @@ def report(results: list[dict[str, Any]]) -> str:
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the document's marks."""
-    found = re.sub(
-        r"(<!-- scale -->\n).*?(<!-- /scale -->)",
-        lambda m: f"{m[1]}{text}\n{m[2]}",
-        path.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    path.write_text(found, encoding="utf-8")
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -368,7 +359,7 @@ def main() -> None:
     text = report(results)
     print(text)
     if given.write is not None:
-        write_between_marks(given.write, text)
+        write(given.write, _MARKS, text)
 
 
 if __name__ == "__main__":

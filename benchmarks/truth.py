@@ -10,15 +10,18 @@ propensity of truth.parquet (which training never reads), the model, a plain log
 from __future__ import annotations
 
 import argparse
-import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.page import write
 from csql_ml import config as configuration
 from csql_ml.company import open_company
 from csql_ml.model.training import fitters
@@ -65,16 +68,6 @@ def lines(accounts: list[int], quarters: int, seeds: list[int]) -> Iterator[str]
             yield "| " + " | ".join([*map(str, counts), *figures, f"{row['seconds']:.0f}"]) + " |"
 
 
-def write(page: Path, table: str) -> None:
-    """Replace the table between the markers of the page."""
-    start, end = _MARKS
-    text = page.read_text(encoding="utf-8")
-    found = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    if not found.search(text):
-        raise SystemExit(f"{page} has no markers {start} ... {end}")
-    page.write_text(found.sub(lambda _: f"{start}\n{table}\n{end}", text), encoding="utf-8")
-
-
 def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -88,7 +81,7 @@ def main() -> None:
         print(line, flush=True)
         table.append(line)
     if given.write is not None:
-        write(given.write, "\n".join(table))
+        write(given.write, _MARKS, "\n".join(table))
 
 
 if __name__ == "__main__":

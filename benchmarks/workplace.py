@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -71,13 +70,3 @@ class Results:
         with self._file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
         return line
-
-
-def write(page: Path, marks: tuple[str, str], text: str) -> None:
-    """Replace what stands between the markers of the page."""
-    start, end = marks
-    found = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-    before = page.read_text(encoding="utf-8")
-    if not found.search(before):
-        raise SystemExit(f"{page} has no markers {start} ... {end}")
-    page.write_text(found.sub(lambda _: f"{start}\n{text}\n{end}", before), encoding="utf-8")

@@ -93,28 +93,7 @@ class SparkWarehouse:
     # ------------------------------------------------------------ reading
 
     def read(self, name: str) -> ir.Table | None:
-        """The source of a contract table, with its columns under their contract names and raw types.
-
-        Parameters
-        ----------
-        name
-            A contract table.
-
-        Returns
-        -------
-        ibis.expr.types.Table or None
-            Only columns of the contract; with the rows that `csql pull` brought. None where the table is not mapped
-            and nothing was pulled.
-
-        Raises
-        ------
-        SourceError
-            The file, table or query cannot be read.
-        ContractError
-            A mapped column is not in the source.
-        ConfigError
-            The query is not a single SELECT.
-        """
+        """See `csql_ml.sources.Warehouse.read`."""
         pulled = self.config.pulled_file(name)
         with self.reading(name):
             mapped = None

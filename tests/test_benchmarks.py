@@ -11,6 +11,7 @@ import pytest
 from benchmarks import features, workplace
 from benchmarks.features import CONTENDERS, MARKS, as_of_dates, compare, compute
 from benchmarks.measured_process import Limits, run
+from benchmarks.page import write
 from benchmarks.workplace import Results, Workplace
 
 EVENTS, SNAPSHOTS = 15_000, 1
@@ -85,7 +86,7 @@ def test_a_difference_stands_in_the_table_and_the_page_is_changed_between_the_ma
     assert Results(tmp_path / "results.jsonl", resume=True).lines == results.lines
     page = tmp_path / "page.md"
     page.write_text(f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n", encoding="utf-8")
-    workplace.write(page, MARKS, "\n".join(features.table(results)))
+    write(page, MARKS, "\n".join(features.table(results)))
     text = page.read_text(encoding="utf-8")
     assert text.startswith(f"before\n{MARKS[0]}\n| events")
     assert text.endswith(f"{MARKS[1]}\nafter\n")
