@@ -13,6 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 READY_SPARK := .venv/.ready-spark
 READY_TRYTON := .venv-tryton/.ready
+READY_AUDIT := .venv-audit/.ready
 TRYTON := configs/crm/tryton_module
 UV ?= $(BIN)/uv
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
@@ -32,7 +33,8 @@ print("\n".join(new[name] for name in sorted(set(new) - set(old))))
 endef
 export ONLY_NEW
 
-.PHONY: help setup demo year test test-slow test-browser test-engines lint types imports docs notebooks lock clean
+.PHONY: help setup demo year test test-slow test-browser test-engines lint types imports docs notebooks \
+	sbom licences audit lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -90,8 +92,33 @@ $(READY_TRYTON): $(READY) requirements-tryton.lock $(TRYTON)/pyproject.toml
 		--no-build-isolation -e $(TRYTON)
 	@touch $@
 
+$(READY_AUDIT): $(READY) requirements-audit.lock
+	@'$(PYTHON)' -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes \
+		-r requirements-audit.lock
+	@touch $@
+
 year: $(READY) ## a year of four quarters, from simulation to dashboard; every count checked
 	@$(BIN)/python benchmarks/year.py --out build/year
+
+sbom: $(READY) $(READY_AUDIT) ## build/sbom.json: a CycloneDX bill of what is installed, with licences
+	@mkdir -p build
+	@.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom.json $(BIN)/python
+	@echo "build/sbom.json: $$(grep -c '"purl"' build/sbom.json) packages"
+
+licences: $(READY) ## docs/licences.md; fails where a licence is unknown or not allowed
+	@$(BIN)/python .ci/supply_chain.py licences --write docs/licences.md
+
+# The index may hide its advisories (mirrors do); --strict keeps that from passing for "nothing found".
+audit: $(READY) $(READY_AUDIT) ## known vulnerabilities of what is locked; without a network: make audit OSV=all.zip
+ifdef OSV
+	@$(BIN)/python .ci/supply_chain.py advisories --osv '$(OSV)' requirements.lock requirements-spark.lock
+else
+	@for file in requirements.lock requirements-spark.lock; do \
+		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$file || exit 1; \
+	done
+endif
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .
@@ -117,8 +144,9 @@ lock: $(READY) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: n
 	@$(COMPILE) --extra spark --constraint requirements.lock --output-file .venv/spark.lock pyproject.toml
 	@$(BIN)/python -c "$$ONLY_NEW" .venv/spark.lock requirements.lock > requirements-spark.lock
 	@$(COMPILE) --extra test --output-file requirements-tryton.lock $(TRYTON)/pyproject.toml
-	@for file in requirements.lock requirements-spark.lock requirements-tryton.lock; do echo "$$file: $$(grep -c '==' $$file) packages"; done
+	@$(COMPILE) --group pyproject.toml:audit --output-file requirements-audit.lock
+	@for file in requirements.lock requirements-spark.lock requirements-tryton.lock requirements-audit.lock; do echo "$$file: $$(grep -c '==' $$file) packages"; done
 
 clean: ## remove .venv, caches and the demo's output
-	rm -rf .venv .venv-tryton demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-tryton .venv-audit demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find csql_ml tests -name __pycache__ -type d -prune -exec rm -rf {} +
