@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from csql_ml import __version__
-from csql_ml.cli import configuration, dashboard, delivery, inputs, measure, monitor, retrain, runs
+from csql_ml.cli import configuration, dashboard, delivery, inputs, measure, monitor, privacy, retrain, runs
 from csql_ml.errors import CsqlError
 
 COMMANDS = (
@@ -32,6 +32,7 @@ COMMANDS = (
     monitor.monitor,
     dashboard.dashboard,
     dashboard.digest,
+    privacy.forget,
 )  # in the order of --help
 
 app = typer.Typer(

@@ -83,6 +83,17 @@ class FilesSink:
     def sweep(self, kind: Kind, keys: Sequence[str]) -> list[Swept]:
         return []
 
+    def forget(self, account_id: str, dry_run: bool = False) -> int:
+        """Take an account's rows out; returns how many there were."""
+        gone = 0
+        for kind in _NAMES:
+            before = self._read(kind)
+            after = {key: row for key, row in before.items() if row.get("account_id") != account_id}
+            gone += len(before) - len(after)
+            if after != before and not dry_run:
+                self._write(kind, after)
+        return gone
+
     def _path(self, kind: Kind, ending: str) -> Path:
         return self.folder / f"{_NAMES[kind]}.{ending}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from math import inf
@@ -20,6 +20,7 @@ from csql_ml.baseline import gates as gate_rules
 from csql_ml.baseline import risk as risk_rules
 from csql_ml.cells import Cells
 from csql_ml.explain.evidence import Evidence, plain
+from csql_ml.explain.stability import Stability
 from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
 from csql_ml.metrics.definition import Metric
 from csql_ml.scoring import NOT_YET, QUALIFIED, STANDING, Scored
@@ -36,7 +37,15 @@ _ROLES = ("executive_sponsor", "buyer", "champion", "user")
 
 @dataclass(frozen=True)
 class Dossier:
-    """Everything known about the accounts of one run."""
+    """Everything known about the accounts of one run.
+
+    Attributes
+    ----------
+    stability
+        Intervals of the scores; None where the champion has no refits.
+    alike
+        By row, what the most similar account had that got there: see `csql_ml.explain.what_is_missing`.
+    """
 
     snapshot: Snapshot
     scored: Scored
@@ -44,6 +53,8 @@ class Dossier:
     metrics: Mapping[str, Metric]
     absent: Sequence[str]
     config: Config
+    stability: Stability | None = None
+    alike: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Account records in the order of the snapshot."""
@@ -79,17 +90,26 @@ class Dossier:
             **{name: plain(score[name]) for name in ("propensity", "baseline_score", "expected_arr")},
             "sub_scores": {part: plain(self._sub_score.at(str(part), row)) for part in self.scored.sub_scores},
             "reference": float(self.scored.points.reference),
+            "interval": self._interval(row),
             "reasons": reasons,
+            "unsteady": self.evidence.unsteady(row),
             "other_points": other,
             "gates": self._gates(row),
             "risks": self._risks(row),
             "ineligible_because": list(self.scored.barred[row]),
             "missing": self._missing(row) if score["status"] == NOT_YET else [],
+            "comparable": self.alike.get(row),
             "hypothesis": self._hypothesis(row),
             "trigger": self._trigger(row),
             "trend": {name: [plain(facts[f"trend.{name}.{i}"]) for i in range(TREND_LENGTH)] for name in TRENDS},
             "absent_sources": list(self.absent),
         }
+
+    def _interval(self, row: int) -> dict[str, float] | None:
+        found = self.stability
+        if found is None:
+            return None
+        return {"low": float(found.low[row]), "high": float(found.high[row]), "level": found.level}
 
     def _gates(self, row: int) -> list[dict[str, Any]]:
         gates = self.scored.gates
