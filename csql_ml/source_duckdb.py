@@ -18,6 +18,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.common.exceptions import IbisError
 
+from csql_ml import pseudonyms
 from csql_ml.config import Config, TableMapping
 from csql_ml.errors import ConfigError, SourceError
 from csql_ml.source_columns import choose_columns, contract_columns, location_of, with_pulled
@@ -88,6 +89,8 @@ class DuckDBWarehouse:
         connection.raw_sql("SET enable_external_file_cache = false")
         connection.raw_sql("SET TimeZone = 'UTC'")
         connection.raw_sql("PRAGMA disable_progress_bar")
+        if (macro := pseudonyms.macro(self.config)) is not None:
+            connection.raw_sql(macro)
         return connection
 
     def __enter__(self) -> DuckDBWarehouse:
@@ -128,7 +131,7 @@ class DuckDBWarehouse:
         source, view = f"csql_source_{what}", f"csql_{what}"
         self.view(source, relation)
         types = {row[0]: row[1] for row in self.rows(f"DESCRIBE {identifier(source)}")}
-        columns = ", ".join(plain_column(types[theirs], theirs, ours) for ours, theirs in choose(tuple(types)).items())
+        columns = ", ".join(self.column(types[theirs], theirs, ours) for ours, theirs in choose(tuple(types)).items())
         self.view(view, f"SELECT {columns} FROM {identifier(source)}")
         return self.connection.table(view)
 
@@ -236,13 +239,24 @@ class DuckDBWarehouse:
             raise ConfigError(f"data.tables.{name}.query runs in data.database and cannot see the files of data.raw")
         relation, file = relation_of(mapping.table, mapping.query), Path(self._folder.name) / f"{name}.parquet"
         try:
-            remote.copy(relation, choose_columns(self.config, name, remote.columns(relation)), file)
+            columns = choose_columns(self.config, name, remote.columns(relation))
+            remote.copy(relation, columns, file)
         except remote.error as error:
             raise SourceError(f"{name}: {self.location(name)} cannot be read: {remote.reason(error)}") from error
-        self.view(f"csql_input_{name}", self._file_relation(str(file), name))
+        copied = self._file_relation(str(file), name)
+        if pseudonyms.COLUMN in columns and self.config.data.hash_user_ids:
+            ids = pseudonyms.hashed(pseudonyms.COLUMN, "VARCHAR")
+            copied = f"SELECT * REPLACE ({ids} AS {pseudonyms.COLUMN}) FROM ({copied})"
+        self.view(f"csql_input_{name}", copied)
         return self.connection.table(f"csql_input_{name}")
 
     # ------------------------------------------------------------ SQL
+
+    def column(self, type_name: str, theirs: str, ours: str) -> str:
+        """SQL of a source's column under its contract name; ids of users become pseudonyms where that is asked for."""
+        if ours == pseudonyms.COLUMN and self.config.data.hash_user_ids:
+            return f"{pseudonyms.hashed(identifier(theirs), type_name)} AS {identifier(ours)}"
+        return plain_column(type_name, theirs, ours)
 
     def run(self, sql: str) -> None:
         """Run a statement."""

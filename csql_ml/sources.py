@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from csql_ml import pseudonyms
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
@@ -95,6 +97,7 @@ def open_warehouse(config: Config) -> Warehouse:
     ...     print(warehouse.read("accounts"))
     None
     """
+    pseudonyms.check(config)
     if config.engine == "spark":
         from csql_ml.source_spark import SparkWarehouse
 

@@ -184,8 +184,14 @@ class EventColumns:
 
     def _plain_types(self) -> dict[str, str]:
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {identifier(theirs)}" for theirs, kind in self._unique_sources())
-        chosen = ", ".join(plain_column(kind, theirs, ours) for ours, (theirs, kind) in self._source.items())
+        chosen = ", ".join(self._column(kind, theirs, ours) for ours, (theirs, kind) in self._source.items())
         return _described(self._warehouse, f"SELECT {chosen} FROM (SELECT {empty})")
+
+    def _column(self, kind: str, theirs: str, ours: str) -> str:
+        """SQL of one column; what has the contract's names was read through the warehouse already."""
+        if self._parts.renamed:
+            return plain_column(kind, theirs, ours)
+        return self._warehouse.column(kind, theirs, ours)
 
     def _unique_sources(self) -> list[tuple[str, str]]:
         """A column may be mapped to several of the contract's."""
@@ -211,7 +217,7 @@ class EventColumns:
         if first is not None and end is not None and kind in _TIMES and theirs.lower() in there:
             time = identifier(theirs)
             where = f" WHERE {time} >= {literal(first)} AND {time} < {literal(end)}"
-        chosen = ", ".join(plain_column(kind, theirs, ours) for ours, (theirs, kind) in self._source.items())
+        chosen = ", ".join(self._column(kind, theirs, ours) for ours, (theirs, kind) in self._source.items())
         whole = ", ".join(identifier(name) for name, _ in self._unique_sources())
         source = f"SELECT {columns} FROM ({self._parts.relation(parts)}){where}"
         return f"SELECT {chosen}, hash({whole}) AS {row} FROM ({source})"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
+from csql_ml import pseudonyms
 from csql_ml.activity import manifest as manifests
 from csql_ml.activity.event_keys import Keys
 from csql_ml.activity.folder import Folder
@@ -82,6 +83,7 @@ def definition(config: Config, columns: Mapping[str, str]) -> str:
             "time_zone": config.company.time_zone,
             "mapping": config.data.tables["events"].columns,
             "columns": dict(columns),
+            **({"users": pseudonyms.fingerprint(config)} if config.data.hash_user_ids else {}),
             "format": manifests.FORMAT,
         }
     )

@@ -71,6 +71,13 @@ class Data(Section):
         description="folder where csql pull keeps outcomes from the CRM, which are added to the tables csqls and "
         "opportunities; relative to the configuration file",
     )
+    hash_user_ids: bool = Field(
+        False,
+        description="read user ids only as hashes made with the company's key (variable CSQL_USER_KEY, or user_key_file)",
+    )
+    user_key_file: Path | None = Field(
+        None, description="file with that key, mode 0600; relative to the configuration file"
+    )
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$")
     push_down: bool = Field(
         False, description="check and roll up events inside the PostgreSQL database; only the daily rollup is copied"

@@ -75,7 +75,7 @@ class Dossier:
     def _record(
         self, row: int, score: Mapping[str, Any], account: Mapping[str, Any], facts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        reasons, other = self.evidence.reasons(row)
+        reasons, other, unsteady = self.evidence.told(row)
         return {
             "account_id": score["account_id"],
             **{name: plain(account[name]) for name in _ACCOUNT_COLUMNS},
@@ -92,7 +92,7 @@ class Dossier:
             "reference": float(self.scored.points.reference),
             "interval": self._interval(row),
             "reasons": reasons,
-            "unsteady": self.evidence.unsteady(row),
+            "unsteady": unsteady,
             "other_points": other,
             "gates": self._gates(row),
             "risks": self._risks(row),

@@ -26,7 +26,9 @@ from csql_ml.handoff.run_records import RunRecords
 from csql_ml.handoff.sender_lock import only_sender
 from csql_ml.handoff.sink import Capabilities, Finding, Sink, Swept
 from csql_ml.handoff.sinks import SINKS, open_sink
+from csql_ml.reports.catalogue import load
 from csql_ml.reports.push_page import render
+from csql_ml.reports.texts import Texts
 from csql_ml.run_files import write_file
 
 if TYPE_CHECKING:
@@ -196,8 +198,10 @@ def history(config: Config, to: str | None = None, push_id: int | None = None) -
         return [{**found[0], "results": past_results(connection, push_id)}]
 
 
-def write_page(config: Config, run: Path, result: Pushed, path: Path) -> None:
+def write_page(config: Config, run: Path, result: Pushed, path: Path, language: str) -> None:
     """Write what a push did or would do as a page that needs no server.
+
+    The page speaks the language given; what would be sent is shown as it is sent, in the company's language.
 
     Raises
     ------
@@ -207,7 +211,7 @@ def write_page(config: Config, run: Path, result: Pushed, path: Path) -> None:
     from csql_ml.handoff.push_data import push_data  # which imports this module
 
     records = RunRecords(run, config)
-    page = render(push_data(result), records.run, records.texts)
+    page = render(push_data(result), records.run, Texts(load(language), records.run.currency))
     write_file(path, lambda draft: draft.write_bytes(page))
 
 

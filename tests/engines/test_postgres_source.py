@@ -331,3 +331,26 @@ def test_a_table_copied_halfway_is_an_error_of_the_job(
     monkeypatch.setattr(Postgres, "copy_rows", lose)
     with pytest.raises(SourceError, match=r"accounts: table customers cannot be read: .*run the command again"):
         read(tmp_path, {"table": "customers"}, database=server.url)
+
+
+# ---------------------------------------------------------------- ids of users
+
+
+@pytest.mark.parametrize("kind", ["text", "bigint"])
+def test_ids_of_users_are_hashed_as_they_cross(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("CSQL_USER_KEY", "a key of more than sixteen letters")
+    server.execute(
+        f"CREATE TABLE answers AS SELECT 'A1'::text AS account_id, '77'::{kind} AS user_id, "
+        "DATE '2025-01-01' AS responded_at, 9 AS score UNION ALL SELECT 'A1', NULL, DATE '2025-01-02', 8"
+    )
+    (tmp_path / "nps.csv").write_text("account_id,user_id,responded_at,score\nA1, 77,2025-01-01,9\n")
+    found = [
+        read(tmp_path, source, "nps", **more, hash_user_ids=True)
+        for source, more in (({"table": "answers"}, {"database": server.url}), ({"file": "nps.csv"}, {}))
+    ]
+    (remote,) = [row["user_id"] for row in found[0] if row["score"] == 9]
+    assert len(remote) == 32
+    assert [row["user_id"] for row in found[0] if row["score"] == 8] == [None]
+    assert found[1][0]["user_id"] == remote, "the same person in a file"

@@ -49,7 +49,7 @@ def dossier(made: Snapshot, config: Config = CONFIG) -> Dossier:
         facts=made.facts,
         typical=typical_values(of),
         thresholds=thresholds(METRICS, config, made),
-        sources={"seat_saturation": "contracts, events"},
+        sources={"seat_saturation": (("contracts", None), ("events", 30))},
     )
     return Dossier(made, found, evidence, registry(), ("nps",), config)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csql_ml.config.hubspot import HubSpot
 from csql_ml.errors import ConfigError
-from csql_ml.handoff.secret_file import read_secret
+from csql_ml.secret_file import read_secret
 
 
 def read_token(settings: HubSpot, file: Path | None) -> str:

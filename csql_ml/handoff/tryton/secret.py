@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from csql_ml.config.tryton import Tryton
 from csql_ml.errors import ConfigError
-from csql_ml.handoff.secret_file import read_secret
+from csql_ml.secret_file import read_secret
 
 if TYPE_CHECKING:
     from csql_ml.config import Config

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from csql_ml.errors import ConfigError
-from csql_ml.handoff.secret_file import read_secret
+from csql_ml.secret_file import read_secret
 
 
 def read(file: Path | None) -> str:
