@@ -139,7 +139,7 @@ notebooks: $(READY) ## execute notebooks/*.ipynb
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	@$(COMPILE) --extra dev --extra notebook --extra postgres --extra shap \
-		--extra hubspot --extra salesforce --extra tryton \
+		--extra hubspot --extra salesforce --extra tryton --extra tune \
 		--output-file requirements.lock pyproject.toml
 	@$(COMPILE) --extra spark --constraint requirements.lock --output-file .venv/spark.lock pyproject.toml
 	@$(BIN)/python -c "$$ONLY_NEW" .venv/spark.lock requirements.lock > requirements-spark.lock
