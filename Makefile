@@ -34,7 +34,7 @@ endef
 export ONLY_NEW
 
 .PHONY: help setup demo year test test-slow test-browser test-engines lint types imports docs notebooks \
-	sbom licences audit lock clean
+	sbom licences audit soak tally lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -64,7 +64,13 @@ test: $(READY) ## the test suite
 	@$(BIN)/python -m pytest
 
 test-slow: $(READY) ## the tests that take minutes, notebooks among them
-	@$(BIN)/python -m pytest -m "slow and not engines"
+	@$(BIN)/python -m pytest -m "slow and not engines and not soak"
+
+soak: $(READY) ## kill train, score, report and push at random times, 200 times
+	@$(BIN)/python -m pytest -m soak --numprocesses=0
+
+tally: $(READY) ## write the counts of the last test runs into docs/reliability.md
+	@$(BIN)/python -m tests.tally
 
 test-browser: $(READY) ## open the reports in Chromium (root on Debian: installed if absent)
 	@command -v chromium chromium-browser google-chrome >/dev/null || \

@@ -1,167 +1,201 @@
-"""How many outcomes the model needs: log loss and ROC-AUC against the calibrated weighted score, by number of labels.
+"""How many outcomes the model needs: the toolkit, its parts and LightGBM's defaults by number of labels.
 
-    python benchmarks/learning_curve.py --labels 100 500 2000 --seeds 3
+    python benchmarks/learning_curve.py [--labels 50 500 5000] [--seeds 20] [--jobs 2] [--write docs/benchmarks.md]
 
-Three simulated worlds with 45 metrics that break the recipe's assumptions in different ways:
+Every world and seed draws 20,000 labelled accounts, of which the first n are learned from, and fresh ones to judge on;
+both are shared by all numbers of labels. Judged is against the *true* propensities of the fresh accounts: expected log
+loss, expected ROC-AUC, and calibration error over ten bins of equal mass, so that no chance of drawn outcomes is in the
+figures. The worlds stand in `benchmarks/learning_worlds.py`, tables and goals in `benchmarks/learning_table.py`.
 
-A  the score is nearly right: its weights are off by a factor of about 1.5 either way
-B  its weights are wrong: the true ones are unrelated to them, and metrics outside the score matter
-C  interactions: two signals count only together, thresholds are sharp, one signal reverses beyond a point
-
-Each line is the mean over worlds and seeds on fresh accounts; log loss is the difference from the weighted score with
-Platt scaling, times 10,000: below zero is better than the rules.
+Results are kept in --folder, a line per world, number of labels and seed. What is there is not run again; --fresh-start
+forgets it. With --write, the table replaces the part of the page between the markers of this benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
-from sklearn.metrics import roc_auc_score
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from scipy.special import expit
 
+from benchmarks.learning_table import goals, page
+from benchmarks.learning_worlds import WORLDS, World, world
+from benchmarks.page import write
 from csql_ml.baseline.weighted_score import WeightedScore
-from csql_ml.metrics.definition import Feature, ScorePart, ScoreTerm
+from csql_ml.feature_matrix import FeatureEncoder
+from csql_ml.logistic_fit import fit_bounded_logistic
 from csql_ml.model.estimator import PropensityClassifier
-from csql_ml.model.plain_logistic import logistic_comparison
+from csql_ml.model.members import Member
 
-FloatArray = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+#: World, number of labels, seed.
+Key = tuple[str, int, int]
 
-SCORED, METRICS, FACTORS = 18, 45, 4
-PARTS: tuple[ScorePart, ...] = ("engagement", "fit", "intent")
-BASE_RATE = 0.3
-
-
-@dataclass(frozen=True)
-class World:
-    """A company whose true propensities are known."""
-
-    name: str
-    features: tuple[Feature, ...]
-    terms: tuple[ScoreTerm, ...]
-    loadings: FloatArray
-    true_weights: FloatArray
-
-    def accounts(self, n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, FloatArray]:
-        """Feature table of ``n`` accounts and their true propensities."""
-        health = rng.normal(size=(n, FACTORS))
-        plain = health @ self.loadings + rng.normal(size=(n, METRICS)) * 0.8
-        margin = TRUTHS[self.name](plain, self.true_weights)
-        margin = 1.5 * (margin - margin.mean()) / margin.std()
-        propensity = expit(margin + logit(BASE_RATE) * 1.25)
-        shown = plain.copy()
-        for place, feature in enumerate(self.features):
-            if feature.skewed:
-                shown[:, place] = np.round(np.expm1(np.clip(plain[:, place] + 1.5, 0, 8)))
-        shown[rng.random(shown.shape) < np.where(np.arange(METRICS) % 5 == 0, 0.15, 0.0)] = np.nan
-        return pd.DataFrame(shown, columns=[f.name for f in self.features]), propensity
+LABELS = (50, 100, 200, 500, 1000, 2000, 5000, 20_000)
+DRAWN = 20_000
+BINS = 10
+_MARKS = "<!-- learning curve -->", "<!-- /learning curve -->"
+_HERE = Path(__file__).resolve().parent
 
 
-def _nearly_right(values: FloatArray, weights: FloatArray) -> FloatArray:
-    return np.asarray(np.clip(values + 1, 0, 2.5) @ weights)
+def contestants(
+    place: World, seed: int, table: pd.DataFrame, positive: npt.NDArray[np.bool_]
+) -> Iterator[tuple[str, Callable[[pd.DataFrame], Floats], float, dict[str, float]]]:
+    """Name, what it predicts with, CPU seconds of the fit, weights of its members."""
+    began = time.process_time()
+    score = WeightedScore(place.terms).fit(table, positive)
+    yield "weighted score", _chance(score), time.process_time() - began, {}
+    began = time.process_time()
+    toolkit = PropensityClassifier(place.features, place.terms, random_state=seed).fit(table, positive)
+    yield "toolkit", _chance(toolkit), time.process_time() - began, dict(toolkit.maturity_.weights)
+    members, encoder = toolkit.stack_.members, toolkit.encoder_
+    for name, part in (("sub-scores", "sub_scores"), ("ridge", "ridge"), ("small LightGBM bag", "trees")):
+        yield name, partial(_chance_of_part, getattr(members, part), encoder), float("nan"), {}
+    yield "weighted score, Platt", _platt(score, table, positive), float("nan"), {}
+    began = time.process_time()
+    defaults = lgb.LGBMClassifier(verbosity=-1, num_threads=1, random_state=seed).fit(table, positive)
+    yield "LightGBM, defaults", _chance(defaults), time.process_time() - began, {}
 
 
-def _interactions(values: FloatArray, weights: FloatArray) -> FloatArray:
-    together = (values[:, 0] > 0.3) * (values[:, 7] > 0.3) * 1.5 + (values[:, 13] > 0.8) * (values[:, 30] > 0) * 1.2
-    hump = -0.5 * np.maximum(values[:, 20] - 0.5, 0) ** 2
-    return np.asarray(0.5 * _nearly_right(values, weights) / weights.sum() * SCORED / 4 + together + hump)
+def _chance(model: Any) -> Callable[[pd.DataFrame], Floats]:
+    return lambda table: np.asarray(model.predict_proba(table)[:, 1], dtype=np.float64)
 
 
-TRUTHS: dict[str, Callable[[FloatArray, FloatArray], FloatArray]] = {
-    "A": _nearly_right,
-    "B": _nearly_right,
-    "C": _interactions,
-}
+def _chance_of_part(member: Member, encoder: FeatureEncoder, table: pd.DataFrame) -> Floats:
+    return np.asarray(expit(member.margin(encoder.matrix(table))), dtype=np.float64)
 
 
-def world(name: str) -> World:
-    """World A, B or C."""
-    rng = np.random.default_rng([ord(name), 2026])
-    features = tuple(
-        Feature(f"metric_{i:02d}", f"metric_{i:02d}", int(i < SCORED or i % 4 == 0), skewed=i % 3 == 0)
-        for i in range(METRICS)
+def _platt(score: WeightedScore, table: pd.DataFrame, positive: npt.NDArray[np.bool_]) -> Callable[[Any], Floats]:
+    """Plain Platt scaling of the same score: what calibrating the rules means elsewhere."""
+    points = score.csql_score(table)
+    middle, spread = float(points.mean()), float(points.std())
+    fit = fit_bounded_logistic(
+        ((points - middle) / spread)[:, None], _smoothed(positive), np.ones(len(points)), lower=np.zeros(1)
     )
-    loadings = np.abs(rng.normal(size=(FACTORS, METRICS))) * 0.45 * (rng.random((FACTORS, METRICS)) < 0.6)
-    score_weights = rng.integers(1, 4, SCORED).astype(float)
-    terms = tuple(
-        ScoreTerm(f.name, PARTS[i % 3], *_ramp(f), float(score_weights[i])) for i, f in enumerate(features[:SCORED])
-    )
-    true = np.zeros(METRICS)
-    true[:SCORED] = score_weights * np.exp(rng.normal(size=SCORED) * 0.4)
-    if name == "B":
-        true[:SCORED] = rng.gamma(0.5, 2.0, SCORED)
-        true[SCORED::4] = rng.gamma(0.5, 2.0, len(true[SCORED::4]))
-    return World(name, features, terms, loadings, true)
+    slope = float(fit.coefficients[0]) / spread
+    return lambda x: np.asarray(expit(fit.intercept + slope * (score.csql_score(x) - middle)), dtype=np.float64)
 
 
-def _ramp(feature: Feature) -> tuple[float, float]:
-    return (0.0, 20.0) if feature.skewed else (-1.0, 1.5)
+def _smoothed(positive: npt.NDArray[np.bool_]) -> Floats:
+    """Targets of Platt (1999)."""
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    return np.where(positive, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
 
-def contestants(place: World, seed: int) -> dict[str, Callable[[pd.DataFrame, npt.NDArray[np.bool_]], object]]:
-    """What is compared; each returns something with ``predict_proba``."""
-    return {
-        "weighted score": lambda x, y: WeightedScore(place.terms).fit(x, y),
-        "stack": lambda x, y: PropensityClassifier(place.features, place.terms, random_state=seed).fit(x, y),
-        "logistic": lambda x, y: logistic_comparison(place.features, seed).fit(x, y),
-        "LightGBM defaults": lambda x, y: lgb.LGBMClassifier(verbosity=-1, num_threads=1, random_state=seed).fit(x, y),
-    }
+def judge(said: Floats, truth: Floats) -> dict[str, float]:
+    """Expected log loss, expected ROC-AUC and calibration error of what was said, under the true propensities."""
+    safe = np.clip(said, 1e-12, 1 - 1e-12)
+    loss = -np.mean(truth * np.log(safe) + (1 - truth) * np.log1p(-safe))
+    order = np.argsort(said, kind="stable")
+    gaps = [abs(float((said[b] - truth[b]).sum())) for b in np.array_split(order, BINS)]
+    return {"loss": float(loss), "auc": _auc(said, truth), "ece": sum(gaps) / len(said)}
 
 
-def measure(place: World, labels: int, seed: int, fresh: int) -> list[dict[str, object]]:
-    """One row per contestant: log loss, AUC and CPU seconds of the fit."""
-    rng = np.random.default_rng([seed, labels])
-    table, propensity = place.accounts(labels, rng)
-    positive = rng.random(labels) < propensity
+def _auc(said: Floats, truth: Floats) -> float:
+    """Chance that a positive outcome stands above a negative one; ties count half."""
+    _, place = np.unique(said, return_inverse=True)
+    positive, negative = np.bincount(place, truth), np.bincount(place, 1 - truth)
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / (positive.sum() * negative.sum()))
+
+
+def measure(name: str, seed: int, labels: Sequence[int], fresh: int) -> Iterator[dict[str, Any]]:
+    """A record per number of labels, each with the figures of all contestants and of the truth itself."""
+    place = world(name)
+    rng = np.random.default_rng([seed, ord(name), 2027])  # not the draws on which the constants were chosen
+    table, propensity = place.accounts(DRAWN, rng)
+    positive = rng.random(DRAWN) < propensity
     test, truth = place.accounts(fresh, rng)
-    outcome = rng.random(fresh) < truth
-    rows: list[dict[str, object]] = []
-    for name, fit in contestants(place, seed).items():
-        before = time.process_time()
-        model = fit(table, positive)
-        cpu = time.process_time() - before
-        chance = model.predict_proba(test)[:, 1]  # type: ignore[attr-defined]
-        # The expected log loss under the true propensities has less noise than one over drawn outcomes.
-        loss = float(-np.mean(truth * np.log(chance) + (1 - truth) * np.log1p(-chance)))
-        rows.append({"model": name, "loss": loss, "auc": roc_auc_score(outcome, chance), "cpu": cpu})
-    return [{"world": place.name, "labels": labels, "seed": seed, **row} for row in rows]
+    for n in labels:
+        record: dict[str, Any] = {"world": name, "labels": n, "seed": seed, "fresh": fresh}
+        record["models"] = {"truth": judge(truth, truth)}
+        if len(np.unique(positive[:n])) < 2:
+            yield record  # nobody can learn from outcomes of one kind
+            continue
+        for model, predict, cpu, weights in contestants(place, seed, table.iloc[:n], positive[:n]):
+            record["models"][model] = {**judge(predict(test), truth), "cpu": cpu}
+            if weights:
+                record["weights"] = weights
+        yield record
 
 
-def table(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean per model and number of labels, log loss relative to the weighted score."""
-    keys = ["world", "labels", "seed"]
-    rules = results[results["model"] == "weighted score"].set_index(keys)["loss"]
-    against = results.join(rules.rename("rules"), on=keys)
-    against["log loss x 10,000"] = (against["loss"] - against["rules"]) * 1e4
-    against["worse %"] = 100.0 * (against["loss"] - against["rules"] > 0.002)
-    figures = ["log loss x 10,000", "worse %", "auc", "cpu"]
-    return against.groupby(["model", "labels"])[figures].mean().round(3)
+def _task(name: str, seed: int, labels: Sequence[int], fresh: int) -> list[dict[str, Any]]:
+    return list(measure(name, seed, labels, fresh))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run and print."""
+def kept(file: Path, fresh: int) -> dict[Key, dict[str, Any]]:
+    """Records of earlier runs with as many fresh accounts."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    records = [json.loads(line) for line in lines]
+    return {(r["world"], r["labels"], r["seed"]): r for r in records if r["fresh"] == fresh}
+
+
+def run(chosen: argparse.Namespace, file: Path) -> dict[Key, dict[str, Any]]:
+    """All chosen records, new ones appended to the file as they come."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    wanted = {(w, n, s) for w in chosen.worlds for n in chosen.labels for s in range(chosen.seeds)}
+    done = {key: record for key, record in kept(file, chosen.fresh).items() if key in wanted}
+    missing = sorted(wanted - done.keys(), key=lambda key: (key[2], key[0], key[1]))
+    tasks: dict[tuple[str, int], list[int]] = {}
+    for name, n, seed in missing:
+        tasks.setdefault((name, seed), []).append(n)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with (
+        ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn")) as pool,
+        Progress(*columns, TimeRemainingColumn()) as bar,
+        file.open("a", encoding="utf-8") as out,
+    ):
+        step = bar.add_task("learning curve", total=len(wanted), completed=len(done))
+        waiting = [pool.submit(_task, name, seed, labels, chosen.fresh) for (name, seed), labels in tasks.items()]
+        for finished in as_completed(waiting):
+            for record in finished.result():
+                done[record["world"], record["labels"], record["seed"]] = record
+                out.write(json.dumps(record) + "\n")
+                bar.advance(step)
+            out.flush()
+    return done
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing, print tables and goals; 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", type=int, nargs="+", default=[50, 100, 200, 500, 1000, 2000])
-    parser.add_argument("--worlds", nargs="+", default=["A", "B", "C"], choices=["A", "B", "C"])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--fresh", type=int, default=20_000)
+    parser.add_argument("--labels", type=int, nargs="+", default=list(LABELS))
+    parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=WORLDS)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--fresh", type=int, default=20_000, help="fresh accounts to judge on")
+    parser.add_argument("--jobs", type=int, default=2, help="processes; each uses one thread")
+    parser.add_argument("--folder", type=Path, default=_HERE.parent / "build" / "benchmarks")
+    parser.add_argument("--fresh-start", action="store_true", help="forget earlier results")
+    parser.add_argument("--no-run", action="store_true", help="tables and goals of what is there")
+    parser.add_argument("--write", type=Path, metavar="FILE")
     chosen = parser.parse_args(arguments)
-    results: list[dict[str, object]] = []
-    for name in chosen.worlds:
-        place = world(name)
-        for labels in chosen.labels:
-            for seed in range(chosen.seeds):
-                results += measure(place, labels, seed, chosen.fresh)
-            print(f"world {name}, {labels} labels done", file=sys.stderr)
-    print(table(pd.DataFrame(results)).to_string())
+    file = chosen.folder / "learning_curve.jsonl"
+    if chosen.fresh_start:
+        file.unlink(missing_ok=True)
+    records = list((kept(file, chosen.fresh) if chosen.no_run else run(chosen, file)).values())
+    if not records:
+        raise SystemExit(f"{file} has no results with {chosen.fresh:,} fresh accounts; run without --no-run first")
+    text = page(records)
+    print(text)
+    if chosen.write is not None:
+        write(chosen.write, _MARKS, text)
+    return 0 if all(met for _, met, _ in goals(records)) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

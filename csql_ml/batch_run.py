@@ -14,8 +14,11 @@ import pandas as pd
 
 from csql_ml import __version__
 from csql_ml.explain.evidence import Evidence
+from csql_ml.explain.stability import Stability, stability
+from csql_ml.explain.what_is_missing import comparables
 from csql_ml.handoff.lead import Dossier, thresholds
 from csql_ml.metrics.definition import Metric
+from csql_ml.metrics.row_counts import Read
 from csql_ml.run_files import (
     EXPLANATIONS_SCHEMA,
     MANIFEST,
@@ -26,7 +29,7 @@ from csql_ml.run_files import (
     write_jsonl,
     write_parquet,
 )
-from csql_ml.scoring import Scored, typical_values
+from csql_ml.scoring import NOT_YET, Scored, typical_values
 from csql_ml.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -154,7 +157,7 @@ def dossier_of(
     snapshot: Snapshot,
     scored: Scored,
     metrics: Sequence[Metric],
-    sources: Mapping[str, str],
+    sources: Mapping[str, Sequence[Read]],
     champion: Champion,
     absent: Sequence[str],
     config: Config,
@@ -164,7 +167,7 @@ def dossier_of(
     Parameters
     ----------
     sources
-        Input tables per metric, as `csql_ml.explain.evidence.source_of` names them.
+        What is read for each metric, as `csql_ml.explain.evidence.source_of` gives it.
     absent
         Optional input tables that there are not.
     """
@@ -178,8 +181,22 @@ def dossier_of(
         typical=typical_values(champion),
         thresholds=thresholds(metrics, config, snapshot),
         sources=sources,
+        as_of=snapshot.as_of,
+        peers=champion.reference.peers,
     )
-    return Dossier(snapshot, scored, evidence, by_name, absent, config)
+    evidence, found = with_stability(evidence, champion)
+    waiting = np.flatnonzero((scored.scores["status"] == NOT_YET).to_numpy()).tolist()
+    alike = comparables(champion, snapshot.features, by_name, waiting)
+    money = champion.training.get("money")
+    return Dossier(snapshot, scored, evidence, by_name, absent, config, found, alike, money)
+
+
+def with_stability(evidence: Evidence, champion: Champion) -> tuple[Evidence, Stability | None]:
+    """The evidence with those reasons alone that stand in most refits; as it was where the champion has none."""
+    found = stability(champion, evidence.features, evidence.agreement)
+    if found is None:
+        return evidence, None
+    return replace(evidence, shares=found.shares, least_share=found.least_share), found
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from csql_ml.snapshots import SnapshotBuilder
 
 State = Literal["positive", "negative", "open", "unobserved"]
-COLUMNS = ("account_id", "as_of", "state", "reason", "label", "amount", "lead_type")
+COLUMNS = ("account_id", "as_of", "state", "reason", "label", "amount", "lead_type", "worked", "accepted", "won")
 
 _LEAD_COLUMNS = (
     "account_id",
@@ -80,7 +80,9 @@ class LabelBook:
         -------
         DataFrame
             `COLUMNS`; ``label`` is 1.0, 0.0 or NaN, ``amount`` the ARR won with the horizon's leads (NaN unless
-            positive).
+            positive). The steps of selection, each 1.0, 0.0 or NaN (not known, or no question): ``worked`` (somebody
+            would have acted; NaN before the horizon's end and where a lead was in work), ``accepted`` (of worked
+            accounts, whether a lead was; NaN while one is open), ``won`` (of accepted ones, likewise).
         """
         if now not in self._cache:
             self._cache[now] = self._label(now)
@@ -129,7 +131,8 @@ class LabelBook:
             cases[1] = ~observed & (until >= 0)
         out["state"] = np.select(cases, states, default="negative")
         out["reason"] = np.select(cases, reasons, default="not reached")
-        return _with_numbers(out)
+        asked = ~in_work & (until >= 0)
+        return _with_numbers(_with_steps(out, np.where(asked, observed, np.nan)))
 
 
 def _reached(leads: pd.DataFrame, stage: Stage) -> pd.Series:
@@ -140,6 +143,19 @@ def _reached(leads: pd.DataFrame, stage: Stage) -> pd.Series:
     return {"accepted": accepted, "opportunity": opportunity, "won": won}[stage]
 
 
+def _with_steps(out: pd.DataFrame, worked: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """Steps of selection beside the labels; an open lead leaves its step open unless another one has reached it."""
+    waiting = out["undecided"].fillna(0).to_numpy() > 0
+    accepted, won = out["accepted"].fillna(0).to_numpy() > 0, out["won"].fillna(0).to_numpy() > 0
+    unanswered = out["unanswered"].fillna(0).to_numpy() > 0
+    of_worked = np.where(accepted, 1.0, np.where(unanswered, np.nan, 0.0))
+    of_accepted = np.where(won, 1.0, np.where(waiting, np.nan, 0.0))
+    out["worked"] = worked
+    out["accepted"] = np.where(worked == 1, of_worked, np.nan)
+    out["won"] = np.where((worked == 1) & accepted, of_accepted, np.nan)
+    return out
+
+
 def _outcomes(leads: pd.DataFrame, stage: Stage, *, since: int, until: int) -> pd.DataFrame:
     """Per account: leads created within the horizon, how many reached the stage and how many are undecided."""
     created = leads["created_days_ago"]
@@ -147,6 +163,12 @@ def _outcomes(leads: pd.DataFrame, stage: Stage, *, since: int, until: int) -> p
     reached = _reached(window, stage)
     decided = reached | window["rejected_days_ago"].notna() | window["closed_days_ago"].notna()
     window = window.assign(leads=1, reached=reached.astype(int), pending=(~decided).astype(int))
+    accepted, ended = (
+        _reached(window, "accepted"),
+        window["rejected_days_ago"].notna() | window["closed_days_ago"].notna(),
+    )
+    window["accepted"], window["unanswered"] = accepted.astype(int), (~accepted & ~ended).astype(int)
+    window["undecided"], window["has_won"] = (~ended).astype(int), _reached(window, "won").astype(int)
     window["amount"] = window["arr"].astype("float64").where(_reached(window, "won"))
     window = window.sort_values(
         ["account_id", "reached", "created_days_ago", "type"], ascending=[True, False, False, True]
@@ -158,6 +180,10 @@ def _outcomes(leads: pd.DataFrame, stage: Stage, *, since: int, until: int) -> p
         pending=("pending", "sum"),
         amount=("amount", lambda values: values.sum(min_count=1)),
         lead_type=("type", "first"),
+        accepted=("accepted", "sum"),
+        unanswered=("unanswered", "sum"),
+        undecided=("undecided", "sum"),
+        won=("has_won", "sum"),
     ).reset_index()
 
 

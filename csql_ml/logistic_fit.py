@@ -16,6 +16,11 @@ from threadpoolctl import threadpool_limits
 
 FloatArray = npt.NDArray[np.float64]
 
+#: Log-odds per standard deviation of a score that ranks as usual: a ROC-AUC of about .74.
+USUAL_SLOPE = 0.9
+#: L2 penalty that draws the slope there, in units of the summed log loss.
+SLOPE_PENALTY = 3.0
+
 
 @dataclass(frozen=True)
 class LinearFit:
@@ -31,11 +36,14 @@ def fit_bounded_logistic(
     weight: FloatArray,
     *,
     penalty: float = 0.0,
+    sum_penalty: float = 0.0,
     pull_to: FloatArray | None = None,
     lower: FloatArray | None = None,
     upper: FloatArray | None = None,
 ) -> LinearFit:
-    """Minimise ``sum(weight * log loss) + penalty / 2 * ||coefficients - pull_to||^2`` within bounds.
+    """Minimise ``sum(weight * log loss) + penalty / 2 * ||away||^2 + sum_penalty / 2 * sum(away)^2`` within bounds.
+
+    ``away`` is coefficients minus ``pull_to``.
 
     Parameters
     ----------
@@ -58,8 +66,9 @@ def fit_bounded_logistic(
         margin = design @ theta[:-1] + theta[-1]
         away = theta[:-1] - centre
         loss = weight @ (np.logaddexp(0.0, margin) - target * margin) + 0.5 * penalty * (away @ away)
+        loss += 0.5 * sum_penalty * away.sum() ** 2
         residual = weight * (expit(margin) - target)
-        gradient = np.append(design.T @ residual + penalty * away, residual.sum())
+        gradient = np.append(design.T @ residual + penalty * away + sum_penalty * away.sum(), residual.sum())
         return loss / total, gradient / total
 
     start = np.append(np.clip(centre, low, high), log_odds(float(weight @ target) / total))
@@ -88,6 +97,8 @@ def fit_platt(score: FloatArray, positive: npt.NDArray[np.bool_], weight: FloatA
     """Platt scaling of a score, with a slope that is never negative.
 
     Targets are smoothed as in Platt (1999), so that a score that separates few labels perfectly keeps a finite slope.
+    The slope is drawn to `USUAL_SLOPE` with the strength of about ten labels: with 50 labels that takes out most of the
+    chance in it (docs/benchmarks.md, "Learning curve"), with 500 nothing is left of it.
 
     Parameters
     ----------
@@ -112,6 +123,7 @@ def fit_platt(score: FloatArray, positive: npt.NDArray[np.bool_], weight: FloatA
     if spread <= 1e-12 * max(1.0, abs(mean)):
         return 0.0, log_odds(float(weight @ target) / total)
     standard = ((score - mean) / spread)[:, None]
-    fit = fit_bounded_logistic(standard, target, weight, lower=np.zeros(1))
+    usual = np.array([USUAL_SLOPE])
+    fit = fit_bounded_logistic(standard, target, weight, penalty=SLOPE_PENALTY, pull_to=usual, lower=np.zeros(1))
     slope = float(fit.coefficients[0]) / spread
     return slope, fit.intercept - slope * mean

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from csql_ml.baseline.hypothesis import hypotheses
 from csql_ml.batch_run import (
     about_run,
     dossier_of,
@@ -37,9 +38,14 @@ from csql_ml.metrics.faces import own_faces
 from csql_ml.model import bundle as bundles
 from csql_ml.model import promotions
 from csql_ml.model.bundle import Champion
+from csql_ml.model.checked_training import checked_training
+from csql_ml.model.distributions import column_values
+from csql_ml.model.guards import Skew, skewed
+from csql_ml.model.money import HYPOTHESIS
 from csql_ml.model.saving import Training, champion_in_force, refused, save_champion
 from csql_ml.model.training import train
 from csql_ml.model.training_data import TrainingData
+from csql_ml.model.tuning import Budget
 from csql_ml.run_files import read_manifest, write_file, write_folder, write_parquet_parts
 from csql_ml.scoring import QUALIFIED, score_snapshot
 from csql_ml.snapshots import Snapshot
@@ -134,19 +140,31 @@ def explain_plan(config: Config, as_of: date) -> list[tuple[str, str]]:
 # --- train ------------------------------------------------------------------------------------------------------------
 
 
-def train_champion(config: Config, now: date | None = None, on_progress: Progress | None = None) -> Training:
+def train_champion(
+    config: Config,
+    now: date | None = None,
+    on_progress: Progress | None = None,
+    *,
+    strict: bool = False,
+    budget: Budget | None = None,
+) -> Training:
     """Label, validate in time, judge against the rules, save the champion, log to MLflow.
 
     Parameters
     ----------
     now
         The day to stand on; default: the day after the newest row became known.
+    strict
+        Leave metrics out that may know the outcome (`csql_ml.model.guards`).
+    budget
+        Of a search for other tree settings (`csql_ml.model.tuning`); None: the fixed recipe.
     """
     previous = champion_in_force(config)
     with open_company(config, on_progress=on_progress) as company:
         today = now or company.today
         data = training_data(company, today, on_progress, previous)
-    trained = train(data, config, on_progress, previous, refused(config))
+    gone = refused(config)
+    trained, data = checked_training(data, config, on_progress, previous, gone, strict=strict, budget=budget)
     return save_champion(trained, data, config, today, on_progress)
 
 
@@ -173,7 +191,7 @@ def training_data(
     trained_on = {previous.trained_as_of} if previous is not None and previous.trained_as_of is not None else set()
     known = {day: book.known(day) for day in sorted({now, *dates, *(d for d in trained_on if d < now)})}
     return TrainingData(
-        frame=pd.concat([_training_rows(s) for s in snapshots], ignore_index=True),
+        frame=pd.concat([_training_rows(s, company.config) for s in snapshots], ignore_index=True),
         labels_known=lambda day: known[day],
         now=now,
         features=company.features,
@@ -183,9 +201,10 @@ def training_data(
     )
 
 
-def _training_rows(snapshot: Snapshot) -> pd.DataFrame:
+def _training_rows(snapshot: Snapshot, config: Config) -> pd.DataFrame:
     portfolio = snapshot.accounts["csm_id"].astype("object")
     keys = pd.DataFrame({"portfolio": portfolio.where(portfolio.notna(), ""), "arr": snapshot.facts["arr_in_force"]})
+    keys[HYPOTHESIS] = [h.type if h else "" for h in hypotheses(snapshot.features, snapshot.facts, config)]
     return pd.concat([snapshot.features.drop(columns=["arr"], errors="ignore"), keys], axis=1)
 
 
@@ -194,12 +213,13 @@ def _training_rows(snapshot: Snapshot) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Run:
-    """Result of `score`."""
+    """Result of `score`; ``skew``: metrics with other values than in training."""
 
     out: Path
     manifest: dict[str, Any]
     scores: pd.DataFrame
     leads: list[dict[str, Any]]
+    skew: Skew | None = None
 
 
 def trained_champion(config: Config, model: str | None) -> Champion | None:
@@ -217,7 +237,7 @@ def trained_champion(config: Config, model: str | None) -> Champion | None:
 def day_one_champion(config: Config, company: Company, snapshot: Snapshot) -> Champion:
     """The weighted score with its prior probability: what scores before anything was trained."""
     data = TrainingData(
-        frame=_training_rows(snapshot),
+        frame=_training_rows(snapshot, config),
         labels_known=lambda day: pd.DataFrame(columns=list(LABEL_COLUMNS)),
         now=snapshot.as_of,
         features=company.features,
@@ -255,7 +275,13 @@ def score(
     about = {**about_run(snapshot, champion, config, run_id, inputs, problems), **own}
     manifest: dict[str, Any] = {}
     write_folder(out, lambda folder: manifest.update(write_run(folder, scored, records, leads, about)))
-    return Run(out, manifest, scored.scores, leads)
+    return Run(out, manifest, scored.scores, leads, skew_of(champion, snapshot.features, config.monitoring.calendar))
+
+
+def skew_of(champion: Champion, features: pd.DataFrame, leave: Sequence[str] = ()) -> Skew:
+    """The scored columns against those the champion learned from, without some that move by themselves."""
+    there = [name for name in champion.metrics if name in features.columns and name not in leave]
+    return skewed(champion, {name: column_values(features[name]) for name in there})
 
 
 def _compared(snapshot: Snapshot, config: Config) -> Snapshot:

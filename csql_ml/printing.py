@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from csql_ml.config import Config
     from csql_ml.demo import Demo
+    from csql_ml.model.guards import Skew
     from csql_ml.model.saving import Training
     from csql_ml.model.verdict import Verdict
     from csql_ml.pipeline import Checked, FeatureTable, Run
@@ -162,7 +163,12 @@ def training(result: Training) -> Printed:
     ]
     if trained.verdict.figures is not None:
         text += [verdict_table(trained.verdict), ""]
-    text += [escape(trained.paragraph()), "", *_where_champion(result)]
+    text += [escape(trained.paragraph()), ""]
+    if trained.maturity is not None:
+        text += [f"[bold]maturity:[/bold] {escape(str(trained.maturity))}", ""]
+    if trained.tuning is not None:
+        text += [f"[bold]tuning:[/bold] {escape(trained.tuning.sentence())}", ""]
+    text += [*_steps(result), *_suspects(result), *_where_champion(result)]
     data = {
         "now": result.now.isoformat(),
         "champion": trained.champion.kind,
@@ -171,6 +177,11 @@ def training(result: Training) -> Printed:
         "verdict": trained.verdict.to_dict(),
         "succession": trained.succession.to_dict() if trained.succession else None,
         "labels": [{k: str(v) if k == "as_of" else v for k, v in row.items()} for row in _plain_rows(funnel)],
+        "maturity": trained.maturity.to_dict() if trained.maturity is not None else None,
+        "tuning": trained.tuning.to_dict() if trained.tuning is not None else None,
+        "suspects": [s.to_dict() for s in trained.suspects],
+        "excluded": list(trained.excluded),
+        "selection": trained.selection.to_dict() if trained.selection else None,
         "bundle": str(result.bundle),
         "card": str(result.card),
         "mlflow_run": result.mlflow.run_id if result.mlflow else None,
@@ -183,6 +194,35 @@ def _plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows with Python numbers; missing becomes None."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(k): v.item() if hasattr(v, "item") else v for k, v in row.items()} for row in rows]
+
+
+def _steps(result: Training) -> list[str]:
+    """Who was worked, accepted and won, in one line; and how a correction for it would change the headline."""
+    found = result.trained.selection
+    if found is None or not found.steps:
+        return []
+    words = {"worked": "worked", "accepted": "accepted of worked", "won": "won of accepted"}
+    rates = [
+        f"{words[s.step]} {'not known' if s.value is None else f'{s.value:.0%}'} (open: {s.open:,})"
+        for s in found.steps
+    ]
+    lines = [f"accounts    {', '.join(rates)}"]
+    if "model" in found.figures:
+        worked, everybody = found.figures["model"]["rate"]
+        done = "weighted in training" if found.applied else "not corrected for"
+        lines.append(
+            f"selection   rate among worked accounts {worked:.1%}, weighted to all accounts {everybody:.1%} ({done})"
+        )
+    return [*lines, ""]
+
+
+def _suspects(result: Training) -> list[str]:
+    """Columns that may know the outcome, and what became of them."""
+    trained = result.trained
+    if not trained.suspects:
+        return []
+    left = f"left out: {', '.join(trained.excluded)}" if trained.excluded else "csql train --strict leaves them out"
+    return [*(f"[bold]suspect:[/bold] {escape(s.sentence)}" for s in trained.suspects), escape(left), ""]
 
 
 def _where_champion(result: Training) -> list[str]:
@@ -201,8 +241,22 @@ def run(result: Run) -> Printed:
         "  ".join(f"{_STATUS[s]}: {counts.get(s, 0):,}" for s in _STATUS),
         f"run {result.manifest['run_id']} written to {escape(str(result.out))}",
         *_stale(result.manifest),
+        *_skew(result.skew),
     ]
-    return Printed(text, {"out": str(result.out), **result.manifest})
+    skew = None if result.skew is None else result.skew.to_dict()
+    return Printed(text, {"out": str(result.out), **result.manifest, "skew": skew})
+
+
+def _skew(skew: Skew | None) -> list[str]:
+    """Columns with other values than in training, and what that means for the propensities."""
+    if skew is None or not skew.suspects:
+        return []
+    more = len(skew.suspects) - _TOP
+    return [
+        *(f"[bold]suspect:[/bold] {escape(s.sentence)}" for s in skew.suspects[:_TOP]),
+        *([f"and {more} more columns" if more > 1 else "and 1 more column"] if more > 0 else []),
+        *([f"[bold]warning:[/bold] {escape(skew.sentence)}"] if skew.sentence else []),
+    ]
 
 
 def _nobody(result: Run) -> str:

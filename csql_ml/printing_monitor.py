@@ -19,7 +19,6 @@ from csql_ml.reports.texts import Texts
 from csql_ml.run_files import write_file
 
 if TYPE_CHECKING:
-    from csql_ml.config import Config
     from csql_ml.monitoring.drift import Drift
     from csql_ml.monitoring.findings import Finding
     from csql_ml.monitoring.monitor import Monitored
@@ -73,17 +72,14 @@ def _drift(result: Monitored, words: MonitorTexts) -> Table:
     return table
 
 
-def write_page(result: Monitored, config: Config, path: Path) -> None:
-    """Write the page in the company's language, as far as there are texts in it.
+def write_page(result: Monitored, path: Path, language: str) -> None:
+    """Write the page.
 
     Raises
     ------
     OutputError
         The file cannot be written.
     """
-    from csql_ml.reports.catalogue import languages
-
-    language = config.company.language if config.company.language in languages() else "en"
     content = render(result, Texts(load(language), str(result.run.manifest.get("currency") or "USD")))
     write_file(path, lambda draft: draft.write_bytes(content))
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from csql_ml import in_place
 from csql_ml.errors import OutputError
 
 MANIFEST = "manifest.json"
@@ -197,24 +197,21 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OutputError
-        The file cannot be written; what was there before is still there.
+        The file cannot be written, or another process is writing it; what was there before is still there.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with in_place.only_writer(path):
+            fresh = in_place.fresh_file(path)
+            try:
+                write(fresh)
+                fresh.chmod(0o644)
+                _sync(fresh)
+                fresh.replace(path)
+                in_place.sync_folder(path.parent)
+            finally:
+                fresh.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        _sync(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_folder(out: Path, write: Callable[[Path], object]) -> None:
@@ -223,24 +220,23 @@ def write_folder(out: Path, write: Callable[[Path], object]) -> None:
     Raises
     ------
     OutputError
-        ``out`` holds anything but an earlier run, or cannot be written.
+        ``out`` holds anything but an earlier run, cannot be written, or is being written by another process.
     """
-    refuse_foreign(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        with in_place.only_writer(out):
+            refuse_foreign(out)
+            fresh = in_place.fresh_folder(out)
+            try:
+                write(fresh)
+                fresh.chmod(0o755)
+                for file in sorted(fresh.iterdir()):
+                    _sync(file)
+                in_place.sync_folder(fresh)
+                in_place.put_folder(fresh, out)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"folder {out} cannot be written: {error.strerror or error}") from error
-    try:
-        write(temporary)
-        temporary.chmod(0o755)
-        for file in sorted(temporary.iterdir()):
-            _sync(file)
-        _swap(temporary, out)
-    except OSError as error:
-        raise OutputError(f"folder {out} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def refuse_foreign(out: Path) -> None:
@@ -263,23 +259,6 @@ def _is_run(folder: Path) -> bool:
         return "run_id" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return False
-
-
-def _swap(new: Path, place: Path) -> None:
-    if not place.exists():
-        new.rename(place)
-        return
-    # A folder cannot be renamed over a full one: the old run steps aside, and comes back if its heir cannot move in.
-    aside = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.old."))
-    try:
-        place.rename(aside / "run")
-        try:
-            new.rename(place)
-        except OSError:
-            (aside / "run").rename(place)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

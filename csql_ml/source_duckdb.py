@@ -24,6 +24,7 @@ from csql_ml.errors import ConfigError, SourceError
 from csql_ml.source_columns import choose_columns, contract_columns, location_of, with_pulled
 from csql_ml.source_files import file_relation, first_line, identifier, literal
 from csql_ml.source_postgres import Postgres, relation_of
+from csql_ml.source_queries import single_select, stays_within
 
 #: Types that arrive as they are; anything else (nested, binary, 128-bit) arrives as text.
 _PLAIN_TYPE = re.compile(
@@ -88,6 +89,8 @@ class DuckDBWarehouse:
         # DuckDB would keep what it read of files up to its memory limit; the system does that better.
         connection.raw_sql("SET enable_external_file_cache = false")
         connection.raw_sql("SET TimeZone = 'UTC'")
+        # A name that is no table must not become a variable of this program.
+        connection.raw_sql("SET python_enable_replacements = false")
         connection.raw_sql("PRAGMA disable_progress_bar")
         if (macro := pseudonyms.macro(self.config)) is not None:
             connection.raw_sql(macro)
@@ -178,12 +181,16 @@ class DuckDBWarehouse:
             return self._file_relation(mapping.file, name)
         self._register_raw()
         if mapping.query is not None:
-            return _single_select(mapping.query, name)
+            query = single_select(mapping.query, name)
+            stays_within(query, f"data.tables.{name}.query", self.rows, self._tables())
+            return query
         table = str(mapping.table)
         if self.config.data.database is None and table not in self.config.data.raw:
             raise ConfigError(f"data.tables.{name}.table: {table!r} needs data.database, or a file of data.raw")
         parts = [table] if table in self.config.data.raw else table.split(".")
-        return f"SELECT * FROM {'.'.join(map(identifier, parts))}"
+        query = f"SELECT * FROM {'.'.join(map(identifier, parts))}"
+        stays_within(query, f"data.tables.{name}.table", self.rows, self._tables())
+        return query
 
     def _register_raw(self) -> None:
         """Give the files of ``data.raw`` their names, for queries."""
@@ -194,6 +201,12 @@ class DuckDBWarehouse:
                 except duckdb.Error as error:
                     raise SourceError(f"data.raw.{name}: {location} cannot be read: {_reason(error)}") from error
         self._raw_ready = True
+
+    def _tables(self) -> set[tuple[str, ...]]:
+        """Names of the tables and views there are, with and without schema and database."""
+        kinds = [f"SELECT database_name, schema_name, {kind}_name FROM duckdb_{kind}s()" for kind in ("table", "view")]
+        found = self.rows(" UNION ALL ".join(kinds))
+        return {name[first:] for name in found for first in range(3)} | {(name[0], name[2]) for name in found}
 
     def _file_relation(self, location: str, what: str) -> str:
         return file_relation(self.config.data_folder, location, what, self.rows)
@@ -237,7 +250,8 @@ class DuckDBWarehouse:
         """Copy the mapped columns of a table or query of the company's database."""
         if self.config.data.raw and mapping.query is not None:
             raise ConfigError(f"data.tables.{name}.query runs in data.database and cannot see the files of data.raw")
-        relation, file = relation_of(mapping.table, mapping.query), Path(self._folder.name) / f"{name}.parquet"
+        relation = relation_of(mapping.table, mapping.query, f"data.tables.{name}.query")
+        file = Path(self._folder.name) / f"{name}.parquet"
         try:
             columns = choose_columns(self.config, name, remote.columns(relation))
             remote.copy(relation, columns, file)
@@ -282,14 +296,3 @@ def plain_column(type_name: str, theirs: str, ours: str) -> str:
     elif not _PLAIN_TYPE.match(type_name):
         source = f"CAST({source} AS VARCHAR)"
     return f"{source} AS {identifier(ours)}"
-
-
-def _single_select(query: str, name: str) -> str:
-    """The query without its final semicolon; anything but one SELECT is refused."""
-    try:
-        statements = duckdb.extract_statements(query)
-    except duckdb.Error as error:
-        raise ConfigError(f"data.tables.{name}.query is not valid SQL: {first_line(error)}") from error
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise ConfigError(f"data.tables.{name}.query must be a single SELECT statement")
-    return statements[0].query.strip().rstrip(";")

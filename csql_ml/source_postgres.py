@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from csql_ml.errors import MissingExtraError, SourceError
 from csql_ml.source_files import first_line, identifier
+from csql_ml.source_queries import plain_select
 
 #: How values read as text: times in UTC, exact floats, whatever the server's defaults are.
 _SETTINGS = (
@@ -248,10 +249,16 @@ def _write_parquet(stream: _Stream, types: Mapping[str, pa.DataType], file: Path
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
-def relation_of(table: str | None, query: str | None) -> str:
-    """What stands after FROM. In parentheses, anything but a SELECT is a syntax error."""
+def relation_of(table: str | None, query: str | None, what: str = "the query") -> str:
+    """What stands after FROM; ``what`` names the query in messages.
+
+    Raises
+    ------
+    ConfigError
+        The query is anything but one SELECT of tables. In parentheses, the server refuses all else, too.
+    """
     if query is not None:
-        return f"({query.strip().rstrip(';')}\n) AS q"
+        return f"({plain_select(query, 'postgres', what)}\n) AS q"
     return ".".join(identifier(part) for part in str(table).split("."))
 
 

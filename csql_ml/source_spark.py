@@ -20,6 +20,7 @@ from csql_ml.config import Config
 from csql_ml.errors import ConfigError, MissingExtraError, SourceError
 from csql_ml.source_columns import choose_columns, contract_columns, location_of, with_pulled
 from csql_ml.source_files import first_line
+from csql_ml.source_queries import plain_select
 from csql_ml.spark_files import as_contract_columns, read_files
 from csql_ml.spark_session import reason, spark_errors, start_session
 
@@ -146,7 +147,8 @@ class SparkWarehouse:
         from pyspark.errors import ParseException
 
         try:
-            return self.session.sql(f"SELECT * FROM (\n{query.strip().rstrip(';')}\n) AS csql_query")
+            select = plain_select(query, "spark", f"data.tables.{name}.query")
+            return self.session.sql(f"SELECT * FROM (\n{select}\n) AS csql_query")
         except ParseException as error:
             raise ConfigError(
                 f"data.tables.{name}.query must be a single SELECT statement in Spark's SQL: {first_line(error)}"

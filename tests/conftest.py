@@ -32,6 +32,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.tally import Tally
+
 settings.register_profile(
     "project",
     derandomize=True,
@@ -48,6 +50,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 def project_root() -> Path:
     """The folder of pyproject.toml."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+    """Counts for docs/reliability.md: what this test tries, and what of it goes well."""
+    found = Tally(request.node.nodeid)
+    yield found
+    found.save()
 
 
 @pytest.fixture(scope="session")

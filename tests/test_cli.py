@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -205,14 +206,13 @@ def test_every_command_has_help_with_an_example(command: tuple[str, ...], capsys
 
 def test_an_unexpected_error_is_one_line_unless_debugged(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     def broken(*_: object) -> None:
-        raise ZeroDivisionError("boom")
+        raise ZeroDivisionError("the name of a customer")
 
     monkeypatch.setattr("csql_ml.config.load", broken)
     code, _, error = csql(["check", "-c", "x.yaml"], capsys)
-    assert (code, error.strip()) == (
-        1,
-        "csql: unexpected ZeroDivisionError: boom; run again with --debug for the traceback",
-    )
+    assert code == 1
+    expected = r"csql: unexpected ZeroDivisionError in test_cli\.py, line \d+; run again with --debug for the traceback"
+    assert re.fullmatch(expected, error.strip()), "no values of rows, which an error of somebody else's code may quote"
     with pytest.raises(ZeroDivisionError):
         main(["check", "-c", "x.yaml", "--debug"])
 

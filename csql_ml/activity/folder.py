@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from csql_ml.activity.event_keys import Keys, read_keys, write_keys
 from csql_ml.activity.manifest import File
 from csql_ml.errors import OutputError
+from csql_ml.in_place import holder_of, own_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,8 +89,7 @@ class Folder:
             ) from None
         try:
             with self._writing():
-                holder = {"process": os.getpid(), "host": socket.gethostname()}
-                (self.path / _HOLDER).write_text(json.dumps(holder), encoding="utf-8")
+                (self.path / _HOLDER).write_text(own_name(), encoding="utf-8")
             yield
         finally:
             try:
@@ -98,11 +98,7 @@ class Folder:
                 lock.release()
 
     def _holder(self) -> str:
-        try:
-            holder = json.loads((self.path / _HOLDER).read_text(encoding="utf-8"))
-            return f"process {holder['process']} on {holder['host']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "another run"
+        return holder_of(self.path / _HOLDER)
 
     # ------------------------------------------------------------ files
 

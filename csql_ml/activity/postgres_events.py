@@ -80,7 +80,7 @@ class PostgresEvents:
             raise ConfigError("data.tables.events.query runs in data.database and cannot see the files of data.raw")
         self._remote: Postgres = warehouse.remote
         self._config, self._zone = config, config.company.time_zone
-        self._relation = relation_of(mapping.table, mapping.query)
+        self._relation = relation_of(mapping.table, mapping.query, "data.tables.events.query")
         self._columns: dict[str, str] = {}
         self._days: set[Day] = set()
         #: Bytes that came over the network to `build` days.

@@ -124,7 +124,7 @@ class ScoreCard:
 
     def score(self, matrix: FloatArray) -> FloatArray:
         """(n,) the CSQL score, 0 to 100."""
-        return np.asarray(np.clip(self.parts(self.weigh(matrix)).sum(axis=1), 0.0, FULL_SCORE))
+        return np.asarray(np.clip(row_sums(self.parts(self.weigh(matrix))), 0.0, FULL_SCORE))
 
     def sub_scores(self, matrix: FloatArray) -> FloatArray:
         """(n, 3) engagement, fit and intent score, 0 to 100; NaN where a sub-score has no value at all."""
@@ -141,7 +141,15 @@ class ScoreCard:
 
 def _row_products(rows: FloatArray, member: FloatArray) -> FloatArray:
     """``rows @ member`` row by row, so that a row's result does not depend on its neighbours."""
-    return np.stack([(rows * member[:, k]).sum(axis=1) for k in range(member.shape[1])], axis=1)
+    return np.stack([row_sums(rows * member[:, k]) for k in range(member.shape[1])], axis=1)
+
+
+def row_sums(rows: FloatArray) -> FloatArray:
+    """(n,) sums of rows, each to the last bit the same whatever rows stand beside it.
+
+    NumPy adds in another order where columns, not rows, lie together in memory, which a single row cannot tell.
+    """
+    return np.asarray(np.ascontiguousarray(rows).sum(axis=1))
 
 
 def _checked_weights(weights: Mapping[str, float] | None) -> tuple[float, float, float]:

@@ -20,6 +20,8 @@ MIDDLE = FULL_SCORE / 2
 #: Log-odds per point of the prior map: 20 points more multiply the odds by 2.2. A guess kept modest on purpose (labels
 #: replace it); a score with a ROC-AUC of .76 and a spread of 20 points has about .05.
 PRIOR_SLOPE = 0.04
+#: Up to about this many columns a learned score forgives each one standard error.
+FEW_COLUMNS = 50
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class ScoreLogit:
         by_term = self.slope * weights.of_score * (FULL_SCORE * weights.degree - self.centre)
         return by_column(by_term, self.card.columns, matrix.shape[1])
 
+    def margin_and_parts(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`margin` and `parts`."""
+        return self.margin(matrix), self.parts(matrix)
+
 
 def by_column(by_term: FloatArray, columns: Sequence[int], width: int) -> FloatArray:
     """Add up (n, terms) by the matrix column that each term reads."""
@@ -81,9 +87,13 @@ def learn_terms(
 ) -> tuple[ScoreTerm, ...]:
     """A plain weighted score for feature tables that come without one.
 
-    Equal weights; ramps from the 5th to the 95th percentile; rising or falling by the feature's own direction, else by
-    the sign of its covariance with the label. Constant columns and categories are left out. All terms stand in one
-    sub-score, since nothing says which part of the formula a foreign column belongs to.
+    Ramps from the 5th to the 95th percentile; rising or falling by the feature's own direction, else by the sign of its
+    covariance with the label. Weights as in a linear discriminant that takes columns for independent: the difference
+    between the mean degrees of both classes over the variance, after the difference was made smaller by what chance
+    makes of it (soft threshold, as nearest shrunken centroids do: Tibshirani et al. 2002), so that columns of noise
+    weigh next to nothing, however many there are. The largest weight is 1. Constant columns and categories are left
+    out; where nothing is told apart, all weights are equal. All terms stand in one sub-score, since nothing says which
+    part of the formula a foreign column belongs to.
 
     Parameters
     ----------
@@ -94,21 +104,57 @@ def learn_terms(
     directions, numeric
         (columns,) the known direction (-1, 0, +1) and whether the column is a number.
     """
-    terms = []
+    ramps = {}
     for place, name in enumerate(names):
-        known = ~np.isnan(matrix[:, place])
-        if not numeric[place] or weight[known].sum() <= 0:
-            continue
-        value, share = matrix[known, place], weight[known]
-        low, high = np.quantile(value, [0.05, 0.95], weights=share, method="inverted_cdf")
-        if low == high:
-            low, high = value.min(), value.max()
-        if low == high:
-            continue
-        rising = directions[place] or _covariance_sign(value, positive[known], share)
-        ramp = (float(low), float(high)) if rising >= 0 else (float(high), float(low))
-        terms.append(ScoreTerm(name, "engagement", *ramp, 1.0))
-    return tuple(terms)
+        ramp = _ramp(matrix[:, place], positive, weight, directions[place]) if numeric[place] else None
+        if ramp is not None:
+            ramps[name] = ramp
+    # Among many columns of noise the luckiest lie ever further from 0: sqrt(2 log columns) standard errors.
+    chance = max(1.0, float(np.sqrt(2 * np.log(max(len(ramps) / FEW_COLUMNS, 1.0)))))
+    strength = {name: max(r.gap - chance * r.error, 0.0) / r.variance for name, r in ramps.items()}
+    most = max(strength.values(), default=0.0)
+    weights = {name: s / most if most > 0 else 1.0 for name, s in strength.items()}
+    return tuple(ScoreTerm(name, "engagement", r.zero_at, r.full_at, weights[name]) for name, r in ramps.items())
+
+
+@dataclass(frozen=True)
+class _Ramp:
+    """A term's ramp, and how far apart the classes' mean degrees are along it."""
+
+    zero_at: float
+    full_at: float
+    gap: float
+    error: float
+    variance: float
+
+
+def _ramp(value: FloatArray, positive: BoolArray, weight: FloatArray, direction: int) -> _Ramp | None:
+    """None for a column that never varies."""
+    known = ~np.isnan(value)
+    value, share, won = value[known], weight[known], positive[known]
+    if share.sum() <= 0:
+        return None
+    low, high = np.quantile(value, [0.05, 0.95], weights=share, method="inverted_cdf")
+    if low == high:
+        low, high = value.min(), value.max()
+    if low == high:
+        return None
+    rising = direction or _covariance_sign(value, won, share)
+    zero_at, full_at = (float(low), float(high)) if rising >= 0 else (float(high), float(low))
+    degree = np.clip((value - zero_at) / (full_at - zero_at), 0.0, 1.0)
+    return _Ramp(zero_at, full_at, *_apart(degree, won, share))
+
+
+def _apart(degree: FloatArray, positive: BoolArray, weight: FloatArray) -> tuple[float, float, float]:
+    """Difference of the classes' means, its standard error, and the variance within the classes."""
+    mass = np.array([weight[~positive].sum(), weight[positive].sum()])
+    if not mass.all():
+        return 0.0, 0.0, 1.0
+    means = [float(weight[of] @ degree[of]) / m for of, m in zip((~positive, positive), mass, strict=True)]
+    away = degree - np.where(positive, means[1], means[0])
+    # A column that parts the classes without a miss has no variance left; one row more would have shown some.
+    variance = max(float(weight @ away**2) / float(mass.sum()), 1.0 / (float(mass.sum()) + 1.0))
+    return means[1] - means[0], float(np.sqrt(variance * (1 / mass).sum())), variance
 
 
 def _covariance_sign(value: FloatArray, positive: BoolArray, weight: FloatArray) -> int:

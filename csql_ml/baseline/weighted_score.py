@@ -204,6 +204,10 @@ class WeightedScore(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parts = self.logit_.parts(self._matrix(X))
         return parts[:, list(dict.fromkeys(self.logit_.card.columns))]
 
+    def margin_and_contributions(self, X: Any) -> tuple[FloatArray, FloatArray]:
+        """`decision_function` and `contributions`."""
+        return self.decision_function(X), self.contributions(X)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from csql_ml import __version__
-from csql_ml.cli import configuration, dashboard, delivery, inputs, measure, monitor, privacy, retrain, runs
+from csql_ml.cli import configuration, dashboard, delivery, inputs, keeping, measure, monitor, retrain, runs
+from csql_ml.cli.output import one_line, unforeseen
 from csql_ml.errors import CsqlError
 
 COMMANDS = (
@@ -32,7 +33,8 @@ COMMANDS = (
     monitor.monitor,
     dashboard.dashboard,
     dashboard.digest,
-    privacy.forget,
+    keeping.forget,
+    keeping.prune,
 )  # in the order of --help
 
 app = typer.Typer(
@@ -88,10 +90,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        what = " ".join(str(error).split()) or type(error).__name__
-        _fail(f"unexpected {type(error).__name__}: {what[:300]}; run again with --debug for the traceback", 1)
+        _fail(unforeseen(error), 1)
 
 
 def _fail(message: str, code: int) -> None:
-    typer.echo(f"csql: {message}", err=True)
+    typer.echo(f"csql: {one_line(message)}", err=True)
     raise SystemExit(code)

@@ -9,12 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from csql_ml.cli.measure import KnownBefore
-from csql_ml.cli.options import ConfigFile, Json, RunFolder, day
+from csql_ml.cli.options import ConfigFile, Json, Language, RunFolder, chosen_language, day
 from csql_ml.cli.output import print_result
-from csql_ml.errors import UsageError
-
-_LANGUAGES = ("en", "de", "fr", "es")
-Language = Annotated[str | None, typer.Option(help="en, de, fr or es; default: the company's language.")]
 
 
 def dashboard(
@@ -52,14 +48,6 @@ def dashboard(
     write_file(out, lambda draft: draft.write_bytes(page))
     text = [f"dashboard of {result.total.created:,} leads written to {out} ({len(page) / 1e3:,.0f} kB)"]
     print_result(Printed(text, {"out": str(out), "bytes": len(page), "measured": measured, "read": read}), as_json)
-
-
-def chosen_language(given: str | None, default: str) -> str:
-    """The language of a page."""
-    language = given or default
-    if language not in _LANGUAGES:
-        raise UsageError(f"--lang {language!r} is not a language of the reports; choose {', '.join(_LANGUAGES)}")
-    return language
 
 
 def _experiment(settings: Any, plan: Path, as_of: date) -> dict[str, Any]:

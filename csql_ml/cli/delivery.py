@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from csql_ml.cli.options import ConfigFile, Json
+from csql_ml.cli.options import ConfigFile, Json, Language, chosen_language
 from csql_ml.cli.output import print_result, progress_bar
 from csql_ml.errors import UsageError
 
@@ -18,6 +18,7 @@ def push(
     to: Annotated[str | None, typer.Option("--to", help="Where to: files, or the name of a CRM.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; writes nothing.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the dry run as a page, too.")] = None,
+    lang: Language = None,
     accept: Annotated[list[str] | None, typer.Option(help="Go on in spite of a finding, by its name.")] = None,
     replay: Annotated[str | None, typer.Option(metavar="KEY|all", help="Send dead rows again.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Earlier pushes.")] = False,
@@ -34,6 +35,7 @@ def push(
     from csql_ml.handoff import push as handing
 
     settings = configuration.load(config)
+    language = chosen_language(lang, settings.company.language)
     if history:
         print_result(printing_push.history(handing.history(settings, to, push_id)), as_json)
         return
@@ -49,7 +51,7 @@ def push(
         else:
             result = handing.push(settings, _given(run), to, accept=accept or (), on_progress=progress)
     if html is not None:
-        handing.write_page(settings, _given(run), result, html)
+        handing.write_page(settings, _given(run), result, html, language)
     print_result(printing_push.pushed(result), as_json)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

@@ -1,4 +1,4 @@
-"""Commands about people's and customers' data."""
+"""Commands that take data away again: an account, old runs."""
 
 from __future__ import annotations
 
@@ -28,3 +28,20 @@ def forget(
 
     result = forgetting.forget(configuration.load(config), account, run or (), dry_run)
     print_result(printing_forget.forgotten(result), as_json)
+
+
+def prune(
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that has run folders in it.", show_default=False)],
+    days: Annotated[int, typer.Option(min=1, help="Keep every run of this many days before the newest.")] = 90,
+    months: Annotated[int, typer.Option(min=0, help="Then the first of each month, for this many months.")] = 24,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which; removes nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove old runs by a stated policy: all of 90 days, then the first of each month for two years.
+
+    \b
+    Example: csql prune --runs runs --days 90 --months 24 --dry-run
+    """
+    from csql_ml import printing_retention, retention
+
+    print_result(printing_retention.pruned(retention.prune(runs, days, months, dry_run)), as_json)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from csql_ml.cli.options import AsOf, ConfigFile, Json, RunFolder, day
+from csql_ml.cli.options import AsOf, ConfigFile, Json, Language, RunFolder, chosen_language, day
 from csql_ml.cli.output import print_result, progress_bar
-from csql_ml.errors import UsageError
+
+if TYPE_CHECKING:
+    from csql_ml.model.tuning import Budget
 
 
 def train(
@@ -22,6 +24,13 @@ def train(
     feature_file: Annotated[
         Path | None, typer.Option("--features", help="Feature table of your own (Parquet or CSV) instead of tables.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out columns that are suspected of knowing the outcome.")
+    ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option("--tune", metavar="BUDGET", help="Search for other tree settings: 90s, 5m, 1h or 30trials."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label, validate on later quarters than trained on, judge against the rules, save and register the champion.
@@ -32,15 +41,23 @@ def train(
     from csql_ml import config as configuration
     from csql_ml import pipeline, printing
 
-    settings = configuration.load(config)
+    settings, budget = configuration.load(config), _budget(tune)
     with progress_bar(as_json) as progress:
         if feature_file is not None:
             from csql_ml import own_features
 
-            result = own_features.train_champion(settings, feature_file, as_of, progress)
+            result = own_features.train_champion(settings, feature_file, as_of, progress, strict=strict, budget=budget)
         else:
-            result = pipeline.train_champion(settings, as_of, progress)
+            result = pipeline.train_champion(settings, as_of, progress, strict=strict, budget=budget)
     print_result(printing.training(result), as_json)
+
+
+def _budget(text: str | None) -> Budget | None:
+    if text is None:
+        return None
+    from csql_ml.model.tuning import Budget
+
+    return Budget.parse(text)
 
 
 def score(
@@ -97,28 +114,36 @@ def report(
     config: ConfigFile,
     run: RunFolder,
     out: Annotated[Path, typer.Option("--out", help="Folder of the site.", show_default=False)],
-    lang: Annotated[str | None, typer.Option(help="en, de, fr or es; default: the company's language.")] = None,
+    lang: Language = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An earlier run: pages show where accounts stood, the site gets the stand-up; may be given often."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The site for customer success managers: an index per CSM and a page per account.
 
     \b
-    Example: csql report -c configs/demo.yaml --run run --out site
+    Example: csql report -c configs/demo.yaml --run run --out site --earlier last-run
     """
     from csql_ml import config as configuration
-    from csql_ml import printing
+    from csql_ml import printing, standup
     from csql_ml.reports import report as write_report
+    from csql_ml.reports.history import newest
 
     settings = configuration.load(config)
-    language = lang or settings.company.language
-    if language not in ("en", "de", "fr", "es"):
-        raise UsageError(f"--lang {language!r} is not a language of the reports; choose en, de, fr or es")
+    language = chosen_language(lang, settings.company.language)
     with progress_bar(as_json) as progress:
+        since = newest(run, earlier or ())
         summary = write_report(
             run,
             out,
             language=language,
             config=settings,
+            earlier=earlier or (),
+            standup=None if since is None else standup.digest(settings, run, since, language=language),
             on_progress=lambda done, of: progress("writing account pages", done, of),
         )
     print_result(printing.site(summary), as_json)

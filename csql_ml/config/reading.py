@@ -14,6 +14,9 @@ from csql_ml.config.section import Section
 from csql_ml.config.settings import Config
 from csql_ml.errors import ConfigError
 
+#: Far more than any configuration has.
+_MOST_VALUES = 100_000
+_HALF = re.compile("[\ud800-\udfff]")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -48,6 +51,21 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _check_size(content: Any, path: Path) -> None:
+    """Refuse what grows without end where YAML's references (``*name``) are followed, and texts that are none."""
+    waiting, values = [content], 0
+    while waiting:
+        one = waiting.pop()
+        values += 1
+        if values > _MOST_VALUES:
+            raise ConfigError(f"{path} has more than {_MOST_VALUES:,} values, or refers to itself; write it out")
+        if isinstance(one, str) and _HALF.search(one):
+            raise ConfigError(
+                f"{path} holds half of a character (\\ud800 to \\udfff), which is no text; write it whole"
+            )
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
 
 
 def _one_line(error: ValidationError, path: Path) -> str:
@@ -102,12 +120,15 @@ def load(path: str | Path) -> Config:
         raise ConfigError(f"configuration file {path} cannot be read: {error}") from error
     try:
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader subclass
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} is not a configuration: it is nested too deeply") from error
     if content is None:
         content = {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold keys and values, found {type(content).__name__}")
+    _check_size(content, path)
     if "home" in content:
         raise ConfigError(f"{path}: home: unknown key")
     try:

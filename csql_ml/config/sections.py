@@ -106,12 +106,17 @@ class Model(Section):
 
     seed: int = Field(7, ge=0, lt=2**31)
     bags: int = Field(4, ge=1, le=50)
-    shrinkage: Weight = Field(20.0, description="pull of the stack towards the weighted score")
+    shrinkage: Weight = Field(5.0, description="pull of the stack towards the weighted score")
     reference_size: int = Field(300, ge=20, le=500, description="accounts that explanations compare with")
+    refits: int = Field(20, ge=0, le=99, description="bootstrap refits behind intervals and stable reasons; 0: none")
     bootstrap: int = Field(200, ge=20, le=5000, description="account bootstrap repetitions in the verdict")
     min_positives: int = Field(20, ge=5, description="fewer positive labels than this: keep the rules")
     test_snapshots: int = Field(2, ge=1, le=24, description="newest mature snapshots the verdict is made on")
     group: Names = Field((), description="extra group columns of a feature table (--features)")
+    selection: Literal["none", "inverse_propensity"] = Field(
+        "none", description="whether worked accounts are weighted to stand for all accounts"
+    )
+    trusted: Names = Field((), description="metrics or columns that are never suspected of knowing the outcome")
 
 
 class Scoring(Section):

@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 ProbabilityMap = Callable[[FloatArray], FloatArray]
 
 #: Rows compared with the reference set at a time.
-CHUNK = 2_048
+CHUNK = 512
 #: Closer log-odds than this use the slope between them: the quotient of two rounded differences would be noise.
 NEAR = 1e-5
 #: Half width of the symmetric difference that stands for the slope of a map given as a function only.
@@ -98,8 +98,10 @@ def points_from(
     for start in range(0, len(phi), CHUNK):
         rows = slice(start, start + CHUNK)
         slope = _slopes(margin[rows], reference_margin, calibrator) / len(reference_margin)
-        # sum over r of slope * (phi(x) - phi(r)), without an array of accounts x references x metrics.
-        result[rows] = phi[rows] * slope.sum(axis=1, keepdims=True) - slope @ reference_phi
+        # sum over r of slope * (phi(x) - phi(r)), without an array of accounts x references x metrics. Not a matrix
+        # product: BLAS adds in another order for other numbers of rows, and points must not depend on the neighbours.
+        of_reference = np.einsum("nr,rm->nm", slope, reference_phi, optimize=False)
+        result[rows] = phi[rows] * slope.sum(axis=1, keepdims=True) - of_reference
     reference = float(np.mean(apply(reference_margin)))
     return Points(tuple(metrics), result, reference, np.asarray(apply(margin), dtype=float))
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from csql_ml.errors import DeliveryError, OutputError
 from csql_ml.handoff.fields import FIELDS, KEY_FIELD, OPEN, Field, Kind, Value, field_names
@@ -25,6 +26,7 @@ State = dict[str, dict[str, Value]]
 
 #: A cell that begins with one of these is a formula to a spreadsheet; the wide ones are to some in East Asia.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_INVISIBLE = "".join(c for c in map(chr, range(0x10000)) if c.isspace() or category(c) in ("Cc", "Cf"))
 _BATCH = 1_000_000
 #: What a spreadsheet takes in one cell.
 _CELL = 32_767
@@ -130,7 +132,8 @@ def _rank(row: Mapping[str, Any]) -> tuple[bool, float]:
 def _write_csv(kind: Kind, rows: Sequence[Mapping[str, Value]], path: Path) -> None:
     """UTF-8 with a byte order mark and CRLF, which spreadsheets open without questions."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, lineterminator="\r\n")
+        # Where a spreadsheet splits at semicolons, a text without quotes would be several cells.
+        writer = csv.writer(file, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(field_names(kind))
         writer.writerows([defused(row[f.name], f) for f in FIELDS[kind]] for row in rows)
 
@@ -145,8 +148,9 @@ def defused(value: Value, field: Field) -> Value:
     """
     if not isinstance(value, str) or field.dtype == "number":
         return value
-    # White space in front does not keep every spreadsheet from looking at what follows.
-    return f"'{value}" if value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA) else value
+    # White space and what is invisible in front do not keep every spreadsheet from looking at what follows.
+    seen = value.lstrip(_INVISIBLE)
+    return f"'{value}" if value.startswith(_FORMULA) or seen.startswith(_FORMULA) else value
 
 
 def _write_parquet(kind: Kind, rows: Sequence[Mapping[str, Value]], path: Path) -> None:

@@ -23,6 +23,7 @@ from csql_ml.explain.evidence import Evidence, plain
 from csql_ml.explain.stability import Stability
 from csql_ml.metrics.compiler import TREND_LENGTH, TRENDS
 from csql_ml.metrics.definition import Metric
+from csql_ml.model.money import account_money
 from csql_ml.scoring import NOT_YET, QUALIFIED, STANDING, Scored
 from csql_ml.snapshots import Snapshot
 
@@ -45,6 +46,8 @@ class Dossier:
         Intervals of the scores; None where the champion has no refits.
     alike
         By row, what the most similar account had that got there: see `csql_ml.explain.what_is_missing`.
+    money
+        What wins said about types and amounts (`csql_ml.model.money.money_facts`); None for older bundles.
     """
 
     snapshot: Snapshot
@@ -55,6 +58,7 @@ class Dossier:
     config: Config
     stability: Stability | None = None
     alike: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    money: Mapping[str, Any] | None = None
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Account records in the order of the snapshot."""
@@ -100,6 +104,7 @@ class Dossier:
             "missing": self._missing(row) if score["status"] == NOT_YET else [],
             "comparable": self.alike.get(row),
             "hypothesis": self._hypothesis(row),
+            "money": self._money(row, score, facts),
             "trigger": self._trigger(row),
             "trend": {name: [plain(facts[f"trend.{name}.{i}"]) for i in range(TREND_LENGTH)] for name in TRENDS},
             "absent_sources": list(self.absent),
@@ -175,6 +180,17 @@ class Dossier:
             "potential_arr": plain(self.scored.potential_arr.iat[row]),
             "expected_arr": plain(self._score.at("expected_arr", row)),
         }
+
+    def _money(self, row: int, score: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+        found = self.scored.hypotheses[row]
+        return account_money(
+            self.money,
+            propensity=float(score["propensity"]),
+            interval=self._interval(row),
+            arr=plain(facts["arr_in_force"]),
+            hypothesis=found.type if found else None,
+            expected_arr=plain(score["expected_arr"]),
+        )
 
     def _trigger(self, row: int) -> dict[str, Any] | None:
         """The timing metric that opened the timing gate and moved the score most."""

@@ -19,6 +19,8 @@ SCHEMA_VERSION = 1
 #: Written into the file's header, so that no other SQLite file is taken for an outbox: "CSQL" in ASCII.
 APPLICATION_ID = 0x4353514C
 _WAIT = 30.0
+#: The disk is full, read-only or defective, or the file cannot be opened there.
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 #: ``sent_*`` is filled while it is not known what became of a payload that was sent.
 SCHEMA = """
@@ -124,10 +126,24 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("PRAGMA synchronous = FULL")
             _prepare(connection, path)
         except sqlite3.Error as error:
-            raise OutputError(f"outbox {path} cannot be used: {error}; restore it from a copy") from error
-        yield connection
+            what = _unwritten(path, error) or f"outbox {path} cannot be used: {error}; restore it from a copy"
+            raise OutputError(what) from error
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            raise OutputError(_unwritten(path, error) or f"outbox {path} cannot be used: {error}") from error
     finally:
         connection.close()
+
+
+def _unwritten(path: Path, error: sqlite3.Error) -> str | None:
+    """What to say where the disk, and not the file, is in the way."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK:
+        return None
+    return (
+        f"outbox {path} cannot be written: {error}; what was acknowledged before is in it. Make room on its disk and "
+        "run the command again"
+    )
 
 
 @contextmanager
@@ -216,7 +232,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk ends it by itself
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")

@@ -9,10 +9,12 @@ from functools import cached_property, partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
+from csql_ml.handoff import note
 from csql_ml.handoff.asking import Asked, Line
 from csql_ml.handoff.diff import Difference, differ, differences
 from csql_ml.handoff.fields import ONLY_AT_CREATION, OPEN, WITHDRAWN, Kind, Payload
 from csql_ml.handoff.holdout import Holdout, holdout_of
+from csql_ml.handoff.note import Note
 from csql_ml.handoff.outbox import Outbox, Watermark
 from csql_ml.handoff.patience import Patience
 from csql_ml.handoff.record import Fitted, Record, by_key, fingerprint, fitted
@@ -73,7 +75,7 @@ class Plan:
     run: Watermark
     kinds: tuple[Kind, ...]
     changes: tuple[Change, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per kind: how many records each action holds for."""
@@ -128,14 +130,12 @@ class Planner:
             The sink cannot be read.
         """
         changes: list[Change] = []
-        notes: list[str] = []
+        notes: list[Note] = []
         for kind in kinds:
             newest = self._outbox.watermark(kind)
             if newest is not None and newest.as_of > self._mark.as_of:
-                notes.append(
-                    f"run {self._mark.run_id} is as of {self._mark.as_of}; a run as of {newest.as_of} was handed over "
-                    f"before: no {kind} is changed"
-                )
+                mark = self._mark
+                notes.append(Note(note.OLDER[kind], run=mark.run_id, as_of=mark.as_of, newest=newest.as_of))
                 changes += self._older(kind)
             else:
                 changes += self._leads(notes) if kind == "lead" else self._scores()
@@ -154,7 +154,7 @@ class Planner:
         keys = [r.key for r in records]
         return self._compared("score", keys, (_Wanted(r) for r in records), self._outbox.rows("score"))
 
-    def _leads(self, notes: list[str]) -> list[Change]:
+    def _leads(self, notes: list[Note]) -> list[Change]:
         rows, config = self._outbox.rows("lead"), self._config
         holdout = holdout_of(config, self._run.as_of)
         routing = config.delivery.routing
@@ -172,7 +172,7 @@ class Planner:
         routed = route(self._run.leads, rows, accounts, terms, self._run.as_of)
         handed = [r for r in routed if r.waits_for is None]
         if unowned := sum(r.owner is None for r in handed):
-            notes.append(f"{unowned} leads have no account executive: name some under delivery.routing")
+            notes.append(Note(note.UNOWNED, count=unowned))
         if holdout is not None:
             notes.append(_told(holdout, [r for r in routed if r.waits_for == HELD_OUT], rows))
         in_work = {r.key for r in still_in_work(vanished, accounts)}
@@ -311,12 +311,12 @@ def _reached(row: Row) -> bool:
     return row.acknowledged_hash is not None or row.sent_hash is not None
 
 
-def _told(holdout: Holdout, held: Sequence[Routed], rows: Mapping[str, Row]) -> str:
+def _told(holdout: Holdout, held: Sequence[Routed], rows: Mapping[str, Row]) -> Note:
     """What an experiment means for a push."""
-    said = f"experiment {holdout.experiment} holds out {len(held)} leads of this run until {holdout.until}"
+    values = {"experiment": holdout.experiment, "count": len(held), "until": str(holdout.until)}
     if known := sum(r.key in rows and _reached(rows[r.key]) for r in held):
-        said += f"; {known} of them were handed over before and stay as they are"
-    return said
+        return Note(note.HELD_OUT_KNOWN, known=known, **values)
+    return Note(note.HELD_OUT, **values)
 
 
 def _name(payload: Payload) -> str | None:

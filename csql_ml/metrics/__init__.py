@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from csql_ml.config import Config
 
 _NOT_FAMILIES = {
+    "agreement",
     "buckets",
     "compiler",
     "definition",
@@ -28,6 +29,7 @@ _NOT_FAMILIES = {
     "from_python",
     "measures",
     "own",
+    "row_counts",
     "settings",
     "sharing",
     "soundness",

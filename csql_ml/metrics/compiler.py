@@ -18,6 +18,7 @@ import ibis.expr.types as ir
 from csql_ml.metrics import measures as M
 from csql_ml.metrics.buckets import ActivityMeasures, Summaries, Wanted
 from csql_ml.metrics.definition import Measure, Metric, Period, has_step, reached_column
+from csql_ml.metrics.row_counts import Read, count_column, reads, row_count
 from csql_ml.metrics.settings import threshold_of
 from csql_ml.metrics.sharing import with_shared_parts
 
@@ -165,6 +166,13 @@ def measures_of(metric: Metric, config: Config) -> list[tuple[Measure, Period]]:
     return asked
 
 
+def reads_of(metric: Metric, config: Config) -> tuple[Read, ...]:
+    """The tables, and how many days of each, that the metric's headline value and facts are computed from."""
+    asked: list[tuple[Measure, Period]] = []
+    metric.formula(_Recorder(config, periods_of(metric)[metric.name], asked))
+    return reads([*asked, *((m, p) for name, m, p in _facts_of(metric) if not name.endswith("_previous"))])
+
+
 def _facts_of(metric: Metric) -> list[tuple[str, Measure, Period]]:
     period = Period(metric.windows[0]) if metric.windows else _AS_OF
     now = [(f"{metric.name}.{fact}", measure, period) for fact, measure in metric.facts.items()]
@@ -194,12 +202,15 @@ class Compiler:
     def __init__(self, metrics: Sequence[Metric], config: Config) -> None:
         self.metrics, self.config = metrics, config
         self._of_metric = {m.name: measures_of(m, config) for m in metrics}
+        counted = {count_column(read): row_count(read) for m in metrics for read in reads_of(m, config)}
+        self._row_counts = {name: pair for name, pair in sorted(counted.items()) if pair is not None}
 
     @cached_property
     def wanted(self) -> Wanted:
         """Every measure in every period that is needed, by the name of its column."""
         pairs = [pair for m in self.metrics for pair in self._of_metric[m.name]]
         pairs += [(m, _AS_OF) for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)] + [(m, p) for _, m, p in _trend_columns()]
+        pairs += self._row_counts.values()
         return {measure.column(period): (measure, period) for measure, period in pairs}
 
     @cached_property
@@ -259,6 +270,7 @@ class Compiler:
         facts = {name: joined[m.column(p)] for metric in self.metrics for name, m, p in _facts_of(metric)}
         facts |= {m.name: joined[m.column(_AS_OF)] for m in (*M.HYPOTHESIS, *M.ELIGIBILITY)}
         facts |= {name: joined[m.column(p)] for name, m, p in _trend_columns()}
+        facts |= {name: joined[m.column(p)] for name, (m, p) in self._row_counts.items()}
         facts = {n: v if v.type().is_string() else v.cast("float64") for n, v in facts.items()}
         return columns | facts, tuple(facts)
 

@@ -21,8 +21,12 @@ from csql_ml.contract.tables import LEAD_TYPES
 from csql_ml.model.bundle import Champion, reference_set
 from csql_ml.model.distributions import Distributions, distributions
 from csql_ml.model.estimator import PropensityClassifier
+from csql_ml.model.money import money_facts
+from csql_ml.model.peers import Exemplars, exemplars_of, peers_of
 from csql_ml.model.reference import Estimator, metrics_of
+from csql_ml.model.refits import Refits, refit, with_figures
 from csql_ml.model.training_data import TrainingData, periods
+from csql_ml.model.validation import weight_of
 from csql_ml.model.verdict import Verdict
 
 
@@ -49,15 +53,26 @@ class Assembly:
         """The stack as champion; its threshold is on the propensity."""
         newest = newest_rows(self.data, 1)
         passing = int((self.rules.csql_score(newest) >= self.config.baseline.threshold).sum())
-        return self._champion("stack", stack, threshold_for(stack.predict_proba(newest)[:, 1], passing))
+        champion = self._champion("stack", stack, threshold_for(stack.predict_proba(newest)[:, 1], passing))
+        return replace(champion, refits=self._refits(champion, stack))
+
+    def _refits(self, champion: Champion, stack: PropensityClassifier) -> Refits | None:
+        """Bootstrap refits on the rows that the stack was fitted on, and what they say of its reasons."""
+        known, settings = self.data.labelled(self.data.now), self.config.model
+        label, accounts = known["label"].to_numpy(dtype=np.float64), known["account_id"].to_numpy()
+        rows, weight = known[self.data.columns], weight_of(known)
+        found = refit(stack, rows, label, accounts, settings.refits, settings.seed, weight)
+        if found is None:
+            return None
+        return with_figures(found, stack, *metrics_of(stack, champion.features), champion.reference.rows)
 
     def _champion(
         self, kind: Literal["rules", "stack"], estimator: WeightedScore | PropensityClassifier, threshold: float
     ) -> Champion:
         data, seen, size = self.data, self.verdict.evidence, self.config.model.reference_size
-        drawn = reference_set(
-            estimator, data.features, newest_rows(data, size)[data.columns], size, self.config.model.seed
-        )
+        newest = newest_rows(data, size)
+        drawn = reference_set(estimator, data.features, newest[data.columns], size, self.config.model.seed)
+        over = threshold if kind == "stack" else None
         calibrated = kind == "stack" or self.rules.calibrated_
         return Champion(
             kind=kind,
@@ -75,10 +90,29 @@ class Assembly:
                 "reason": self.verdict.reason,
                 "validated_in_time": self.verdict.in_time,
                 "data_fingerprint": data.fingerprint(),
+                "money": money_facts(data, self.config),
             },
             estimator=estimator,
-            reference=replace(drawn, distributions=self._distributions(estimator)),
+            reference=replace(
+                drawn,
+                distributions=self._distributions(estimator),
+                peers=peers_of(_once(newest_rows(data, 1)), metrics_of(estimator, data.features)[0]),
+                exemplars=self._exemplars(estimator, over),
+            ),
         )
+
+    def _exemplars(self, estimator: Estimator, threshold: float | None) -> Exemplars | None:
+        """Accounts that expanded after a score above the threshold (of a propensity; None: that of the rules)."""
+        data = self.data
+        labels = data.with_labels(data.now)
+        newest = labels["as_of"] == max(labels["as_of"])
+        rows = labels[(labels["label"] == 1) | newest].reset_index(drop=True)
+        if threshold is None:
+            over = self.rules.csql_score(rows[data.columns]) >= self.config.baseline.threshold
+        else:
+            over = estimator.predict_proba(rows[data.columns])[:, 1] >= threshold
+        matrix = estimator.encoder_.matrix(rows[data.columns])
+        return exemplars_of(rows, matrix, (rows["label"] == 1).to_numpy(), np.asarray(over), self.config.model.seed)
 
     def _distributions(self, estimator: Estimator) -> Distributions:
         """Of the newest snapshot that was learned from, each account once; without outcomes, of the newest one.
@@ -97,6 +131,10 @@ class Assembly:
             "baseline_score": weighted.csql_score(newest[data.columns]),
         }
         return distributions(newest, metrics_of(estimator, data.features)[0], scores)
+
+
+def _once(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop_duplicates("account_id", keep="last")
 
 
 def newest_rows(data: TrainingData, least: int) -> pd.DataFrame:

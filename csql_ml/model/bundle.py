@@ -14,12 +14,12 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import lightgbm as lgb
 
+from csql_ml import in_place
 from csql_ml.errors import BundleError, CsqlError, OutputError
 from csql_ml.model.bundle_state import FORMAT, checksums, from_files, to_json, version_of
 from csql_ml.model.champion import Champion
@@ -52,20 +52,18 @@ def save(champion: Champion, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     files = {**champion.files, CHECKSUMS: _checksum_file(checksums(champion.files))}
-    if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
-        raise OutputError(f"{folder} exists and is not a model bundle; give another folder or remove it")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"the bundle cannot be written beside {folder}: {error}") from error
-    try:
-        _write(fresh, files)
-        _put_in_place(fresh, folder)
+        with in_place.only_writer(folder):
+            if folder.is_symlink() or (folder.exists() and not _replaceable(folder)):
+                raise OutputError(f"{folder} exists and is not a model bundle; give another folder or remove it")
+            fresh = in_place.fresh_folder(folder)
+            try:
+                _write(fresh, files)
+                in_place.put_folder(fresh, folder)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"bundle {folder} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 
@@ -80,31 +78,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def _put_in_place(fresh: Path, folder: Path) -> None:
-    if folder.exists():
-        # A folder cannot be renamed over a full one: the old bundle steps aside first, and is gone afterwards.
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        folder.rename(aside)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            aside.rename(folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
-    else:
-        fresh.rename(folder)
-    _sync(folder.parent)
+    in_place.sync_folder(folder)
 
 
 def load(folder: str | Path) -> Champion:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,23 +22,30 @@ from csql_ml.model.distributions import Distributions
 from csql_ml.model.estimator import PropensityClassifier
 from csql_ml.model.linear_design import LinearDesign
 from csql_ml.model.members import RidgeLogistic, SubScoreLogistic
+from csql_ml.model.peers import Exemplars, Peers
 from csql_ml.model.reference import Estimator, ReferenceSet
+from csql_ml.model.refits import Refit, Refits
 from csql_ml.model.stacking import Members, Stack
 from csql_ml.model.trees import TreeBag
 
 FloatArray = npt.NDArray[np.float64]
 State = dict[str, Any]
+Part = TypeVar("Part")
 
 FORMAT = 1
 MAIN, REFERENCE = "bundle.json", "reference.json"
 #: Not in bundles of earlier versions, which are read all the same.
-DISTRIBUTIONS = "distributions.json"
+DISTRIBUTIONS, PEERS, EXEMPLARS, REFITS = "distributions.json", "peers.json", "exemplars.json", "refits.json"
 #: Arrays of the reference set.
 _ARRAYS = ("phi", "margin", "rows")
 
 
 def to_files(
-    facts: State, features: tuple[Feature, ...], estimator: Estimator, reference: ReferenceSet
+    facts: State,
+    features: tuple[Feature, ...],
+    estimator: Estimator,
+    reference: ReferenceSet,
+    refits: Refits | None = None,
 ) -> dict[str, bytes]:
     """Content of every file of the bundle but the checksums.
 
@@ -63,9 +70,9 @@ def to_files(
     else:
         main["estimator"] = {**_score_state(score), "calibrated": estimator.calibrated_}
     files = {MAIN: to_json(main), REFERENCE: to_json({k: plain(getattr(reference, k)) for k in _ARRAYS}), **trees}
-    if reference.distributions is not None:
-        files[DISTRIBUTIONS] = to_json(reference.distributions.to_plain())
-    return files
+    beside = {DISTRIBUTIONS: reference.distributions, PEERS: reference.peers, EXEMPLARS: reference.exemplars}
+    files |= {name: to_json(plain(part.to_plain())) for name, part in beside.items() if part is not None}
+    return files if refits is None else files | _refit_files(refits)
 
 
 def from_files(files: Mapping[str, bytes]) -> State:
@@ -88,13 +95,18 @@ def from_files(files: Mapping[str, bytes]) -> State:
         "estimator": build(main["estimator"], files, features, terms, weights),
         # None reads as NaN.
         "reference": ReferenceSet(
-            **{k: np.array(reference[k], dtype=float) for k in _ARRAYS}, distributions=_distributions(files)
+            **{k: np.array(reference[k], dtype=float) for k in _ARRAYS},
+            distributions=_read(files, DISTRIBUTIONS, Distributions.from_plain),
+            peers=_read(files, PEERS, Peers.from_plain),
+            exemplars=_read(files, EXEMPLARS, Exemplars.from_plain),
         ),
+        "refits": _read(files, REFITS, lambda state: _refits(state, files, main, terms, weights)),
     }
 
 
-def _distributions(files: Mapping[str, bytes]) -> Distributions | None:
-    return Distributions.from_plain(json.loads(files[DISTRIBUTIONS])) if DISTRIBUTIONS in files else None
+def _read(files: Mapping[str, bytes], name: str, build: Callable[[State], Part]) -> Part | None:
+    """What is made of a file that older bundles lack."""
+    return build(json.loads(files[name])) if name in files else None
 
 
 def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -138,13 +150,24 @@ def _score_state(logit: ScoreLogit) -> State:
 
 
 def _stack_state(estimator: PropensityClassifier) -> State:
-    score, sub_scores, ridge, _ = estimator.stack_.members
     encoder, maturity = estimator.encoder_, estimator.maturity_
     return {
         "columns": list(encoder.names),
         "vocabularies": {k: list(v) for k, v in encoder.vocabularies.items()},
         "labels": [maturity.labels, maturity.positives],
-        "stack": {"weights": list(estimator.stack_.weights), "intercept": float(estimator.stack_.intercept)},
+        "stack": _weights_state(estimator.stack_),
+        **_members_state(estimator.stack_.members),
+    }
+
+
+def _weights_state(stack: Stack) -> State:
+    return {"weights": [float(w) for w in stack.weights], "intercept": float(stack.intercept)}
+
+
+def _members_state(members: Members) -> State:
+    """All members but the trees, whose texts are files of their own."""
+    score, sub_scores, ridge, _ = members
+    return {
         "score": _score_state(score),
         "sub_scores": {
             "coefficients": plain(sub_scores.coefficients),
@@ -184,10 +207,20 @@ def _stack(
 ) -> PropensityClassifier:
     encoder = FeatureEncoder(tuple(state["columns"]), {k: tuple(v) for k, v in state["vocabularies"].items()})
     card = ScoreCard.bind(terms, weights, encoder.names)
+    stack = _weighed(state["stack"], _members(state, files, card, len(encoder.names)))
+    labels = (int(state["labels"][0]), int(state["labels"][1]))
+    return PropensityClassifier.from_stack(stack, encoder, features, weights, labels)
+
+
+def _weighed(state: State, members: Members) -> Stack:
+    return Stack(members, tuple(float(w) for w in state["weights"]), float(state["intercept"]))
+
+
+def _members(state: State, files: Mapping[str, bytes], card: ScoreCard, columns: int) -> Members:
     sub, ridge = state["sub_scores"], state["ridge"]
     trees = TreeBag(tuple(files[name].decode() for name in state["trees"]))
-    trees.check_width(len(encoder.names))
-    members = Members(
+    trees.check_width(columns)
+    return Members(
         _logit(state["score"], card),
         SubScoreLogistic(card, np.array(sub["coefficients"]), np.array(sub["means"]), float(sub["intercept"])),
         RidgeLogistic(
@@ -195,9 +228,38 @@ def _stack(
         ),
         trees,
     )
-    stack = Stack(members, tuple(float(w) for w in state["stack"]["weights"]), float(state["stack"]["intercept"]))
-    labels = (int(state["labels"][0]), int(state["labels"][1]))
-    return PropensityClassifier.from_stack(stack, encoder, features, weights, labels)
+
+
+def _refit_files(refits: Refits) -> dict[str, bytes]:
+    """One file of numbers, and the trees of every refit."""
+    texts = [r.stack.members.trees.texts for r in refits.refits]
+    names = [[f"refit_{i:02d}_{k:02d}.txt" for k in range(len(t))] for i, t in enumerate(texts)]
+    states = [
+        {
+            "stack": _weights_state(r.stack),
+            "free": _weights_state(r.free),
+            **_members_state(r.stack.members),
+            "trees": of_refit,
+        }
+        for r, of_refit in zip(refits.refits, names, strict=True)
+    ]
+    trees = {name: text.encode() for n, t in zip(names, texts, strict=True) for name, text in zip(n, t, strict=True)}
+    return {REFITS: to_json({"refits": states, "figures": plain(dict(refits.figures))}), **trees}
+
+
+def _refits(
+    state: State,
+    files: Mapping[str, bytes],
+    main: State,
+    terms: tuple[ScoreTerm, ...],
+    weights: Mapping[str, float],
+) -> Refits:
+    columns = tuple(main["estimator"]["columns"])
+    card, found = ScoreCard.bind(terms, weights, columns), []
+    for refit in state["refits"]:
+        members = _members(refit, files, card, len(columns))
+        found.append(Refit(_weighed(refit["stack"], members), _weighed(refit["free"], members)))
+    return Refits(tuple(found), {str(k): float(v) for k, v in state["figures"].items()})
 
 
 def _design(state: State) -> LinearDesign:

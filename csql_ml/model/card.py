@@ -60,7 +60,10 @@ def contents(trained: Trained, config: Config, data: TrainingData) -> dict[str, 
         "min_wins": config.handoff.min_wins_for_arr,
         "fingerprint": data.fingerprint(),
         "maturity": _maturity(trained),
+        "tuning": trained.tuning.sentence() if trained.tuning is not None else "",
+        "stability": _stability(trained),
         "features": _features(data, config),
+        "suspects": [s.sentence + (" Left out." if s.feature in trained.excluded else "") for s in trained.suspects],
         "terms": [
             [f"`{t.feature}`", t.part, f"{t.zero_at:g}", f"{t.full_at:g}", f"{t.weight:g}"]
             for t in trained.champion.terms
@@ -175,6 +178,19 @@ def _maturity(trained: Trained) -> dict[str, str] | None:
     stack = trained.champion if trained.champion.kind == "stack" else trained.challenger
     found = getattr(stack.estimator, "maturity_", None) if stack is not None else None
     return {"whose": "champion" if stack is trained.champion else "challenger", "text": str(found)} if found else None
+
+
+def _stability(trained: Trained) -> str:
+    """How often the strongest reasons come back in bootstrap refits; empty where there are none."""
+    refits = trained.champion.refits
+    found = refits.figures if refits is not None else {}
+    if "stability" not in found:
+        return ""
+    return (
+        f"In {found['refits']:.0f} bootstrap refits, an account's three strongest reasons of each side stood again in "
+        f"{found['stability']:.0%} (by chance {found['stability_chance']:.0%}); {found['printed']:.0%} of them are "
+        f"steady enough to be shown (by chance {found['printed_chance']:.0%})."
+    )
 
 
 def _features(data: TrainingData, config: Config) -> Rows:

@@ -18,7 +18,8 @@ from csql_ml.errors import TrainingError
 from csql_ml.metrics.definition import Feature, ScoreTerm
 from csql_ml.model.bundle_state import checksums, to_files, version_of
 from csql_ml.model.estimator import PropensityClassifier
-from csql_ml.model.reference import Contributions, Estimator, ReferenceSet, contributions_of, metrics_of
+from csql_ml.model.reference import Contributions, Estimator, ReferenceSet, contributions_of, in_chunks, metrics_of
+from csql_ml.model.refits import Refits
 
 FloatArray = npt.NDArray[np.float64]
 Kind = Literal["rules", "stack"]
@@ -44,6 +45,8 @@ class Champion:
         Day of training; None for rules without labels.
     training
         Facts for readers (counts, verdict); plain values only.
+    refits
+        Bootstrap refits of the stack; None for rules, whose reasons are exact, and in older bundles.
     """
 
     kind: Kind
@@ -56,6 +59,7 @@ class Champion:
     training: Mapping[str, Any]
     estimator: Estimator = field(repr=False)
     reference: ReferenceSet = field(repr=False)
+    refits: Refits | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         fitting = PropensityClassifier if self.kind == "stack" else WeightedScore
@@ -101,6 +105,7 @@ class Champion:
             self.features,
             self.estimator,
             self.reference,
+            self.refits,
         )
 
     @cached_property
@@ -116,11 +121,11 @@ class Champion:
         FeatureError
             A column is absent or of the wrong type.
         """
-        return np.asarray(self.estimator.predict_proba(frame)[:, 1])
+        return in_chunks(frame, lambda rows: np.asarray(self.estimator.predict_proba(rows)[:, 1]))
 
     def baseline_score(self, frame: pd.DataFrame) -> FloatArray:
         """(n,) the CSQL score, 0 to 100."""
-        return self.weighted_score.csql_score(frame)
+        return in_chunks(frame, self.weighted_score.csql_score)
 
     def contributions(self, frame: pd.DataFrame) -> Contributions:
         """Log-odds per metric of every row."""

@@ -7,7 +7,6 @@ predictions, with non-negative weights pulled towards "the weighted score alone"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -24,44 +23,11 @@ from csql_ml.errors import FeatureError
 from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.labelled_rows import labelled_rows
 from csql_ml.metrics.definition import Feature, ScoreTerm
+from csql_ml.model.maturity import Maturity
 from csql_ml.model.stacking import Members, Stack, StackRecipe
+from csql_ml.model.tree_shape import TreeShape
 
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Maturity:
-    """How far the model has moved from the rules.
-
-    Attributes
-    ----------
-    labels, positives
-        Rows it learned from.
-    weights
-        Weight of each member in log-odds.
-    """
-
-    labels: int
-    positives: int
-    weights: Mapping[str, float]
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The weights as shares that sum to 1."""
-        total = sum(self.weights.values())
-        return {name: weight / total if total else 0.0 for name, weight in self.weights.items()}
-
-    @property
-    def rules_share(self) -> float:
-        """Share of the two members that are made of the weighted score."""
-        return self.shares["score"] + self.shares["sub_scores"]
-
-    def __str__(self) -> str:
-        shares = self.shares
-        return (
-            f"weighted score {self.rules_share:.0%}, logistic regression {shares['ridge']:.0%}, "
-            f"LightGBM {shares['trees']:.0%} ({self.labels} labels, {self.positives} positive)"
-        )
 
 
 class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -79,11 +45,14 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     bags
         LightGBM models to average.
     shrinkage
-        L2 pull of the stack's weights towards the weighted score alone, in units of the summed log loss.
+        L2 pull of the stack's weights towards the weighted score alone, in units of the summed log loss; with few
+        labels more is added (`csql_ml.model.stack_weights`). 0: no pull at all.
     random_state
         Seed of folds, row and column draws.
     n_threads
         Threads of LightGBM; the result does not depend on it.
+    shape
+        Size and regularisation of the trees, where they were tuned; None: the fixed recipe.
 
     Attributes
     ----------
@@ -94,7 +63,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     encoder_ : FeatureEncoder
         Columns and vocabularies of training.
     maturity_ : Maturity
-        Number of labels, weight of each member.
+        Stage, number of labels, weight of each member, and about how many more outcomes the next stage takes.
     weighted_score_ : WeightedScore
         The baseline inside, on the same data.
 
@@ -110,9 +79,10 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         terms: tuple[ScoreTerm, ...] | None = None,
         weights: Mapping[str, float] | None = None,
         bags: int = 4,
-        shrinkage: float = 20.0,
+        shrinkage: float = 5.0,
         random_state: Any = 7,
         n_threads: int = 1,
+        shape: TreeShape | None = None,
     ) -> None:
         self.features = features
         self.terms = terms
@@ -121,6 +91,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.shrinkage = shrinkage
         self.random_state = random_state
         self.n_threads = n_threads
+        self.shape = shape
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn from labelled rows.
@@ -154,6 +125,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             self.shrinkage,
             self._seed(),
             self.n_threads,
+            self.shape,
         )
         self._take(Stack.fit(recipe, rows), rows.classes, len(rows.positive), int(rows.positive.sum()))
         return self
@@ -178,7 +150,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def _take(self, stack: Stack, classes: npt.NDArray[Any], labels: int, positives: int) -> None:
         self.stack_ = stack
         self.classes_ = classes
-        self.maturity_ = Maturity(labels, positives, dict(zip(Members._fields, stack.weights, strict=True)))
+        weights = dict(zip(Members._fields, stack.weights, strict=True))
+        self.maturity_ = Maturity(labels, positives, weights, stack.evidence)
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
@@ -256,6 +229,10 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         matrix = self._matrix(X)
         return self.stack_.parts(matrix)
+
+    def margin_and_contributions(self, X: Any) -> tuple[FloatArray, FloatArray]:
+        """`decision_function` and `contributions`, reading the table once."""
+        return self.stack_.margin_and_parts(self._matrix(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

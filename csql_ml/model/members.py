@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from csql_ml.baseline.score_card import FULL_SCORE, ScoreCard
+from csql_ml.baseline.score_card import FULL_SCORE, ScoreCard, row_sums
 from csql_ml.baseline.score_logit import by_column
 from csql_ml.labelled_rows import LabelledRows
 from csql_ml.logistic_fit import fit_bounded_logistic
@@ -35,6 +35,9 @@ class Member(Protocol):
 
     def parts(self, matrix: FloatArray) -> FloatArray:
         """(n, columns) log-odds by column; ``base`` plus a row's sum is its margin."""
+
+    def margin_and_parts(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`margin` and `parts`, to the last bit, in one pass."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class SubScoreLogistic:
 
     def margin(self, matrix: FloatArray) -> FloatArray:
         away = np.nan_to_num(self.card.sub_scores(matrix) - self.means, nan=0.0)
-        return np.asarray(self.intercept + (away * self.coefficients).sum(axis=1))
+        return np.asarray(self.intercept + row_sums(away * self.coefficients))
 
     def parts(self, matrix: FloatArray) -> FloatArray:
         weights = self.card.weigh(matrix)
@@ -89,6 +92,10 @@ class SubScoreLogistic:
         part = self.card.part_of_term
         share = weights.of_part * known[:, part] * self.coefficients[part]
         return by_column(share * (FULL_SCORE * weights.degree - self.means[part]), self.card.columns, matrix.shape[1])
+
+    def margin_and_parts(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`margin` and `parts`."""
+        return self.margin(matrix), self.parts(matrix)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,18 @@ class RidgeLogistic:
         return self.intercept
 
     def margin(self, matrix: FloatArray) -> FloatArray:
-        return np.asarray(self.intercept + (self.design.matrix(matrix) * self.coefficients).sum(axis=1))
+        return np.asarray(self.intercept + row_sums(self._terms(matrix)))
 
     def parts(self, matrix: FloatArray) -> FloatArray:
-        return by_column(self.design.matrix(matrix) * self.coefficients, self.design.owner.tolist(), matrix.shape[1])
+        return self._by_column(self._terms(matrix), matrix)
+
+    def margin_and_parts(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`margin` and `parts`, from one design matrix."""
+        terms = self._terms(matrix)
+        return np.asarray(self.intercept + row_sums(terms)), self._by_column(terms, matrix)
+
+    def _terms(self, matrix: FloatArray) -> FloatArray:
+        return np.asarray(self.design.matrix(matrix) * self.coefficients)
+
+    def _by_column(self, terms: FloatArray, matrix: FloatArray) -> FloatArray:
+        return by_column(terms, self.design.owner.tolist(), matrix.shape[1])

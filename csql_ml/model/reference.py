@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,13 @@ from csql_ml.errors import TrainingError
 from csql_ml.metrics.definition import Feature
 from csql_ml.model.distributions import Distributions
 from csql_ml.model.estimator import PropensityClassifier
+from csql_ml.model.peers import Exemplars, Peers
 
 FloatArray = npt.NDArray[np.float64]
 Estimator = WeightedScore | PropensityClassifier
 
 #: Rows handled at a time, so that memory does not grow with the number of accounts.
-CHUNK = 50_000
+CHUNK = 8_192
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +56,23 @@ class ReferenceSet:
         (R, columns) their feature values as the model reads them: missing as NaN, categories as codes.
     distributions
         How the values of all accounts of the newest snapshot spread, for `csql monitor`; None in older bundles.
+    peers
+        Quartiles per segment, for comparisons in evidence; None in older bundles or without segments.
+    exemplars
+        Accounts that expanded, for what others lack; None in older bundles or where there are none.
     """
 
     phi: FloatArray
     margin: FloatArray
     rows: FloatArray
     distributions: Distributions | None = None
+    peers: Peers | None = None
+    exemplars: Exemplars | None = None
+
+
+def in_chunks(frame: pd.DataFrame, compute: Callable[[pd.DataFrame], FloatArray]) -> FloatArray:
+    """(n,) values of all rows, computed for some at a time; once where there are none, so that columns are checked."""
+    return np.concatenate([compute(frame.iloc[s : s + CHUNK]) for s in range(0, max(len(frame), 1), CHUNK)])
 
 
 def metrics_of(estimator: Estimator, features: Sequence[Feature]) -> tuple[tuple[str, ...], npt.NDArray[np.intp]]:
@@ -82,10 +94,9 @@ def contributions_of(estimator: Estimator, features: Sequence[Feature], frame: p
     for start in range(0, len(frame), CHUNK):
         rows = slice(start, start + CHUNK)
         chunk = frame.iloc[rows]
-        by_column = estimator.contributions(chunk)
+        margin[rows], by_column = estimator.margin_and_contributions(chunk)
         for column, metric in enumerate(place):
             phi[rows, metric] += by_column[:, column]
-        margin[rows] = estimator.decision_function(chunk)
     return Contributions(metrics, phi, margin)
 
 

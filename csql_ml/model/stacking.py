@@ -3,13 +3,13 @@
     log-odds = intercept + w_score * score + w_sub_scores * sub_scores + w_ridge * ridge + w_trees * trees
 
 All weights are non-negative, so what every member keeps (monotone directions) the stack keeps, and what every member
-has (exactly additive parts) the stack has.
+has (exactly additive parts) the stack has. `csql_ml.model.stack_weights` says how they are found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +20,15 @@ from csql_ml.baseline.score_card import ScoreCard
 from csql_ml.baseline.score_logit import ScoreLogit, learn_terms
 from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.labelled_rows import LabelledRows
-from csql_ml.logistic_fit import fit_bounded_logistic
 from csql_ml.metrics.definition import Feature, ScoreTerm
+from csql_ml.model.larger_trees import with_larger_trees
 from csql_ml.model.members import Member, RidgeLogistic, SubScoreLogistic
+from csql_ml.model.stack_weights import SCORE_ALONE, OutOfFold, StackWeights, stack_weights
+from csql_ml.model.tree_shape import TreeShape
 from csql_ml.model.trees import TreeBag, TreeSettings, categorical_places
 
 FloatArray = npt.NDArray[np.float64]
 
-#: The stack without evidence: the weighted score alone.
-SCORE_ALONE = (1.0, 0.0, 0.0, 0.0)
 FOLDS = 5
 #: Below this many labels of the rarer class nothing can be said out of fold.
 FEWEST_OF_A_CLASS = 3
@@ -57,6 +57,7 @@ class StackRecipe:
     shrinkage: float
     seed: int
     n_threads: int
+    shape: TreeShape | None = None
 
     def _by_column(self) -> Sequence[Feature]:
         """One `Feature` per matrix column; columns that only the score reads get their direction from its ramp."""
@@ -76,16 +77,26 @@ class StackRecipe:
         """Fit all four."""
         card = self.card(rows)
         columns, sizes = self._by_column(), self.encoder.category_sizes
-        modelled = rows.matrix if not self._score_only else self._without_score_only(rows.matrix)
-        learn = LabelledRows(modelled, rows.positive, rows.weight, rows.groups, rows.classes)
+        learn = self._modelled_rows(rows)
         directions = tuple(f.direction for f in columns)
-        trees = TreeSettings(directions, categorical_places(sizes), self.bags, self.seed, self.n_threads)
         return Members(
             ScoreLogit.fit(card, rows.matrix, rows.positive, rows.weight),
             SubScoreLogistic.fit(card, rows),
             RidgeLogistic.fit(learn, [f.skewed for f in columns], sizes, directions),
-            TreeBag.fit(learn, trees),
+            self.fit_trees(rows),
         )
+
+    def fit_trees(self, rows: LabelledRows) -> TreeBag:
+        """Fit the bag of trees alone."""
+        directions = tuple(f.direction for f in self._by_column())
+        places = categorical_places(self.encoder.category_sizes)
+        shape = self.shape or TreeShape()
+        settings = TreeSettings(directions, places, self.bags, self.seed, self.n_threads, shape)
+        return TreeBag.fit(self._modelled_rows(rows), settings)
+
+    def _modelled_rows(self, rows: LabelledRows) -> LabelledRows:
+        modelled = self._without_score_only(rows.matrix) if self._score_only else rows.matrix
+        return replace(rows, matrix=modelled)
 
     @property
     def _score_only(self) -> list[int]:
@@ -101,28 +112,25 @@ class StackRecipe:
 
 @dataclass(frozen=True)
 class Stack:
-    """Weighted sum of the members in log-odds."""
+    """Weighted sum of the members in log-odds.
+
+    Where it was fitted, ``evidence`` says what the weights rest on and ``shape`` which trees are used.
+    """
 
     members: Members
     weights: tuple[float, ...]
     intercept: float
+    evidence: StackWeights | None = field(default=None, compare=False, repr=False)
+    shape: TreeShape | None = field(default=None, compare=False)
 
     @classmethod
     def fit(cls, recipe: StackRecipe, rows: LabelledRows) -> Stack:
         """Fit the members, and their weights on out-of-fold log-odds."""
+        recipe, judged = with_larger_trees(recipe, rows, out_of_fold(recipe, rows))
         members = recipe.fit_members(rows)
-        judged, margins = out_of_fold_margins(recipe, rows)
-        if not len(judged):
-            return cls(members, SCORE_ALONE, 0.0)
-        fit = fit_bounded_logistic(
-            margins,
-            rows.positive[judged].astype(float),
-            rows.weight[judged],
-            penalty=recipe.shrinkage,
-            pull_to=np.array(SCORE_ALONE),
-            lower=np.zeros(len(SCORE_ALONE)),
-        )
-        return cls(members, tuple(fit.coefficients.tolist()), fit.intercept)
+        groups = None if rows.groups is None else rows.groups[judged.rows]
+        found = stack_weights(judged, rows.positive[judged.rows], rows.weight[judged.rows], groups, recipe.shrinkage)
+        return cls(members, found.weights, found.intercept, found, recipe.shape)
 
     @property
     def _counting(self) -> list[tuple[float, Member]]:
@@ -148,26 +156,38 @@ class Stack:
             total += weight * member.parts(matrix)
         return total
 
+    def margin_and_parts(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`margin` and `parts`, to the last bit, in one pass."""
+        margin, parts = np.full(len(matrix), self.intercept), np.zeros(matrix.shape)
+        for weight, member in self._counting:
+            found = member.margin_and_parts(matrix)
+            margin += weight * found[0]
+            parts += weight * found[1]
+        return margin, parts
 
-def out_of_fold_margins(recipe: StackRecipe, rows: LabelledRows) -> tuple[npt.NDArray[np.intp], FloatArray]:
-    """Log-odds of every member for rows it was not trained on.
 
-    Returns
-    -------
-    judged, margins
-        Places of the rows that could be judged (none if there are too few labels), and their (n, members) log-odds.
-    """
-    judged, margins = [], []
-    for train, test in _folds(rows, recipe.seed):
+def out_of_fold(recipe: StackRecipe, rows: LabelledRows) -> OutOfFold:
+    """Log-odds of every member for rows it was not trained on."""
+    judged, margins, fold = [], [], []
+    for number, (train, test) in enumerate(_folds(rows, recipe.seed)):
         if len(np.unique(rows.positive[train])) < 2:
             continue
         members = recipe.fit_members(rows.take(train))
         matrix = rows.matrix[test]
         margins.append(np.stack([m.margin(matrix) for m in members], axis=1))
         judged.append(test)
+        fold.append(np.full(len(test), number, dtype=np.intp))
     if not judged:
-        return np.zeros(0, dtype=np.intp), np.zeros((0, len(SCORE_ALONE)))
-    return np.concatenate(judged), np.clip(np.concatenate(margins), -LARGEST_MARGIN, LARGEST_MARGIN)
+        none = np.zeros(0, dtype=np.intp)
+        return OutOfFold(none, np.zeros((0, len(SCORE_ALONE))), none)
+    bounded = np.clip(np.concatenate(margins), -LARGEST_MARGIN, LARGEST_MARGIN)
+    return OutOfFold(np.concatenate(judged), bounded, np.concatenate(fold))
+
+
+def out_of_fold_margins(recipe: StackRecipe, rows: LabelledRows) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Places of the rows that could be judged, and their (n, members) log-odds; see `out_of_fold`."""
+    found = out_of_fold(recipe, rows)
+    return found.rows, found.margins
 
 
 def _folds(rows: LabelledRows, seed: int) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:

@@ -13,37 +13,27 @@ script path or git commit.
 from __future__ import annotations
 
 import json
-import logging
-import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from csql_ml.config import Config
-from csql_ml.errors import BundleError, CsqlError
+from csql_ml.errors import BundleError
 from csql_ml.model.bundle import Champion, load, save
 from csql_ml.model.registered import BUNDLE, find, register, set_challenger, set_champion, version_of_bundle
+from csql_ml.model.tracking_client import experiment_of, mlflow_client, tracking_uri
 from csql_ml.model.training_data import TrainingData
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from csql_ml.model.training import Trained
-
-
-_QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
 
 
 @dataclass(frozen=True)
@@ -63,6 +53,7 @@ def log_training(
     card: str,
     *,
     in_force: bool = True,
+    attachments: Sequence[Path] = (),
 ) -> TrackingResult:
     """Log a training to MLflow and register its bundles.
 
@@ -74,6 +65,8 @@ def log_training(
         The model card, Markdown.
     in_force
         Point the aliases at them, too; else `point_aliases` does, once everything else is in its place.
+    attachments
+        Files and folders to keep with the run (the model report), under their own names.
 
     Raises
     ------
@@ -81,11 +74,12 @@ def log_training(
         The tracking server or database cannot be used.
     """
     champion = trained.champion
-    with _client(config) as client:
+    with mlflow_client(config) as client:
         run_name = f"{champion.kind}-{champion.model_version}"
-        run_id = client.create_run(_experiment(client, config), run_name=run_name).info.run_id
+        run_id = client.create_run(experiment_of(client, config), run_name=run_name).info.run_id
         try:
             result = _log(client, run_id, trained, data, config, Path(bundle_folder), card)
+            _attach(client, run_id, attachments)
             if in_force:
                 _point(client, config.tracking.registered_model, result.model_version, result.challenger_version)
         except BaseException:
@@ -113,17 +107,37 @@ def bundle_from(uri: str, config: Config) -> Path:
     BundleError
         The address is malformed, or nothing is registered there.
     """
-    with _client(config, f"{uri} cannot be fetched", BundleError) as client:
-        from mlflow.artifacts import download_artifacts
-
+    with mlflow_client(config, f"{uri} cannot be fetched", BundleError) as client:
         found = find(client, uri)
-        source = client.get_model_version_download_uri(found.name, found.version)
+        source = f"{client.get_model_version_download_uri(found.name, found.version)}/{BUNDLE}"
         folder = config.models_path / "registered" / f"{found.name}-{found.version}"
         with tempfile.TemporaryDirectory() as scratch:
-            fetched = download_artifacts(f"{source}/{BUNDLE}", dst_path=scratch, tracking_uri=_uri(config))
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(fetched, folder)
+            _put_in_place(_fetched(uri, source, scratch, config), folder)
     return folder
+
+
+def _fetched(uri: str, source: str, scratch: str, config: Config) -> str:
+    from mlflow.artifacts import download_artifacts
+
+    if source.startswith("file:") and not Path(url2pathname(urlsplit(source).path)).is_dir():
+        raise BundleError(
+            f"{uri} is registered, but its files are not at {source}. MLflow stores absolute paths: move the folder "
+            "mlartifacts together with mlflow.db, or put it back where it was; or name a bundle folder with --model"
+        )
+    return str(download_artifacts(source, dst_path=scratch, tracking_uri=tracking_uri(config)))
+
+
+def _put_in_place(fetched: str, folder: Path) -> None:
+    """Copy beside the folder and rename, so that who scores at the same time never sees half a bundle."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+        fresh = shutil.copytree(fetched, Path(beside) / "bundle")
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            fresh.rename(folder)
+        except OSError:  # another process has just put the same version there
+            if not folder.is_dir():
+                raise
 
 
 def _log(
@@ -142,6 +156,14 @@ def _log(
             saved = save(trained.challenger, scratch / "bundle_of_challenger")
             challenger = _registered(client, run_id, trained.challenger, saved, name, scratch / "challenger")
     return TrackingResult(run_id, champion, challenger)
+
+
+def _attach(client: MlflowClient, run_id: str, attachments: Sequence[Path]) -> None:
+    for path in attachments:
+        if path.is_dir():
+            client.log_artifacts(run_id, str(path), path.name)
+        else:
+            client.log_artifact(run_id, str(path))
 
 
 def _registered(client: MlflowClient, run_id: str, champion: Champion, bundle: Path, name: str, scratch: Path) -> str:
@@ -171,7 +193,7 @@ def point_aliases(config: Config, champion: Path, challenger: Path | None) -> No
         A bundle is damaged.
     """
     name = config.tracking.registered_model
-    with _client(config, "the aliases of the registered model cannot be set") as client:
+    with mlflow_client(config, "the aliases of the registered model cannot be set") as client:
         _point(
             client,
             name,
@@ -185,7 +207,7 @@ def _version(client: MlflowClient, config: Config, bundle: Path) -> str:
     there = version_of_bundle(client, name, champion.model_version)
     if there is not None:
         return there
-    run_id = client.create_run(_experiment(client, config), run_name=f"{champion.kind}-{champion.model_version}").info
+    run_id = client.create_run(experiment_of(client, config), run_name=f"{champion.kind}-{champion.model_version}").info
     with tempfile.TemporaryDirectory() as folder:
         version = register(client, run_id.run_id, champion, bundle, name, Path(folder) / "champion")
     client.set_terminated(run_id.run_id, "FINISHED")
@@ -242,61 +264,3 @@ def _metrics(trained: Trained) -> Iterator[tuple[str, float, int]]:
     seen = trained.verdict.evidence
     yield "outcomes", seen.outcomes, 0
     yield "positives", seen.positives, 0
-
-
-def _experiment(client: MlflowClient, config: Config) -> str:
-    """Id of the configured experiment; made with its artifacts beside the default database if it is new."""
-    found = client.get_experiment_by_name(config.tracking.experiment)
-    if found is not None:
-        return str(found.experiment_id)
-    beside = None if config.tracking.uri else (config.models_path / "mlartifacts").resolve().as_uri()
-    return str(client.create_experiment(config.tracking.experiment, artifact_location=beside))
-
-
-def _uri(config: Config) -> str:
-    """The configured server, or a SQLite file in the models folder."""
-    return config.tracking.uri or f"sqlite:///{(config.models_path / 'mlflow.db').resolve().as_posix()}"
-
-
-@contextmanager
-def _client(
-    config: Config, failed: str = "the training cannot be logged", error_class: type[CsqlError] = CsqlError
-) -> Iterator[MlflowClient]:
-    """A quiet client: no telemetry, no progress bars, no notes about creating or migrating the database."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow(\.|$)")  # about its own type hints
-        warnings.filterwarnings("ignore", message="IProgress not found")  # of tqdm, in a notebook without widgets
-        import_module("mlflow.pyfunc")
-        # Only now: importing MLflow sets the levels of its loggers.
-        with _only_errors("mlflow", "alembic"):
-            yield from _connected(config, failed, error_class)
-
-
-def _connected(config: Config, failed: str, error_class: type[CsqlError]) -> Iterator[MlflowClient]:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    config.models_path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield MlflowClient(tracking_uri=_uri(config), registry_uri=_uri(config))
-    except MlflowException as error:
-        where = config.tracking.uri or config.models_path / "mlflow.db"
-        reason = str(error).strip().splitlines()[0]
-        raise error_class(
-            f"{failed}: MLflow at {where} says: {reason}; check tracking.uri, or set tracking.enabled: false"
-        ) from error
-
-
-@contextmanager
-def _only_errors(*names: str) -> Iterator[None]:
-    """Only errors of these loggers are written."""
-    before: Mapping[str, int] = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +30,18 @@ from csql_ml.metrics.definition import ScoreTerm
 from csql_ml.model.assembly import Assembly
 from csql_ml.model.bundle import Champion
 from csql_ml.model.estimator import PropensityClassifier
+from csql_ml.model.guards.suspicion import Suspect
+from csql_ml.model.maturity import Maturity
 from csql_ml.model.plain_logistic import logistic_comparison
+from csql_ml.model.selection import Selection
 from csql_ml.model.succession import Succession, rolled_back, succeed
 from csql_ml.model.training_data import STATES, TrainingData
+from csql_ml.model.tree_shape import TreeShape
 from csql_ml.model.validation import FEWEST, Fitter, Progress, Validation, fit_on, validate
 from csql_ml.model.verdict import Evidence, Reason, Verdict, decide, without_judging
+
+if TYPE_CHECKING:
+    from csql_ml.model.tuning import Tuning
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,6 +64,12 @@ class Trained:
         The stack and the rules against the model that was in force; None where the rules were.
     validation
         The judged rows; None where nothing was judged.
+    suspects, excluded
+        Columns that may know the outcome (`csql_ml.model.guards`), and those of them that were left out (--strict).
+    tuning
+        What a search for tree settings found; None where none was asked for.
+    selection
+        Who was worked, accepted and won, and what a correction for it changes.
     """
 
     champion: Champion
@@ -65,6 +78,10 @@ class Trained:
     label_funnel: pd.DataFrame = field(repr=False)
     succession: Succession | None = None
     validation: Validation | None = field(default=None, repr=False)
+    suspects: tuple[Suspect, ...] = ()
+    excluded: tuple[str, ...] = ()
+    tuning: Tuning | None = None
+    selection: Selection | None = None
 
     @property
     def promoted(self) -> bool:
@@ -75,6 +92,14 @@ class Trained:
     def kept(self) -> bool:
         """Whether the champion is the model that was in force before."""
         return self.succession is not None and self.succession.outcome == "keep"
+
+    @property
+    def maturity(self) -> Maturity | None:
+        """How far the stack trained now, champion or challenger, has moved from the rules; None without one."""
+        for made in (self.champion, self.challenger):
+            if made is not None and isinstance(made.estimator, PropensityClassifier):
+                return made.estimator.maturity_
+        return None
 
     def paragraph(self) -> str:
         """Why it is the champion, in words a manager can read."""
@@ -87,6 +112,7 @@ def train(
     on_progress: Progress | None = None,
     previous: Champion | None = None,
     refused: Collection[str] = (),
+    tuning: Tuning | None = None,
 ) -> Trained:
     """Train, judge and choose the champion.
 
@@ -98,6 +124,8 @@ def train(
         The champion in force, if any.
     refused
         Versions that were taken out of force by a rollback: they do not come back by themselves.
+    tuning
+        What a search for tree settings found (`csql_ml.model.tuning.tune`); used where it pays.
 
     Raises
     ------
@@ -107,7 +135,7 @@ def train(
     if data.frame.empty:
         raise TrainingError("the training table has no rows; expected one per account and snapshot: check the inputs")
     known, funnel = data.labelled(data.now), label_funnel(data)
-    fit = fitters(data, config)
+    fit = fitters(data, config, tuning.shape if tuning is not None else None)
     verdict, validation = _judge(data, known, config, fit, on_progress)
     assembly = Assembly(data, config, verdict, _rules(data, known, config, fit["baseline"]))
     stack = None
@@ -129,11 +157,17 @@ def train(
     return Trained(heir, other, verdict, funnel, found, validation)
 
 
-def fitters(data: TrainingData, config: Config) -> dict[str, Fitter]:
-    """How each judged model is trained: the stack, a plain logistic regression, the calibrated weighted score."""
+def fitters(data: TrainingData, config: Config, shape: TreeShape | None = None) -> dict[str, Fitter]:
+    """How each judged model is trained: the stack, a plain logistic regression, the calibrated weighted score.
+
+    Parameters
+    ----------
+    shape
+        Tuned settings of the stack's trees; None: the fixed recipe.
+    """
     model = config.model
 
-    def fit_model(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any]) -> Any:
+    def fit_model(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any], weight: Floats | None) -> Any:
         classifier = PropensityClassifier(
             features=data.features,
             terms=data.terms or None,
@@ -141,15 +175,16 @@ def fitters(data: TrainingData, config: Config) -> dict[str, Fitter]:
             bags=model.bags,
             shrinkage=model.shrinkage,
             random_state=model.seed,
+            shape=shape,
         )
-        return classifier.fit(X, y, groups=accounts)
+        return classifier.fit(X, y, sample_weight=weight, groups=accounts)
 
-    def fit_logistic(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any]) -> Any:
-        return logistic_comparison(data.features, model.seed).fit(X, y)
+    def fit_logistic(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any], weight: Floats | None) -> Any:
+        return logistic_comparison(data.features, model.seed).fit(X, y, weight)
 
-    def fit_baseline(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any]) -> Any:
+    def fit_baseline(X: pd.DataFrame, y: Floats, accounts: npt.NDArray[Any], weight: Floats | None) -> Any:
         terms = data.terms or _learned_terms(data, X, y)
-        return WeightedScore(terms, data.weights, config.baseline.prior_rate).fit(X, y)
+        return WeightedScore(terms, data.weights, config.baseline.prior_rate).fit(X, y, weight)
 
     return {"model": fit_model, "logistic": fit_logistic, "baseline": fit_baseline}
 

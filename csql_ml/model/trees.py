@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from csql_ml.labelled_rows import LabelledRows
+from csql_ml.model.tree_shape import TreeShape
+from csql_ml.model.tree_tables import TreeTables, small
+from csql_ml.model.tree_text import read_trees
 
 FloatArray = npt.NDArray[np.float64]
+
+#: From this many rows on, making tables takes less than they save.
+_MANY_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class TreeSettings:
     bags: int
     seed: int
     n_threads: int
+    shape: TreeShape = field(default_factory=TreeShape)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class TreeBag:
             params=fixed,
             free_raw_data=False,
         )
-        rounds = boosting_rounds(len(rows.positive))
+        rounds = max(1, round(boosting_rounds(len(rows.positive)) * settings.shape.rounds))
         models = [
             lgb.train({**fixed, "seed": settings.seed * 1009 + bag}, data, num_boost_round=rounds)
             for bag in range(settings.bags)
@@ -68,27 +75,60 @@ class TreeBag:
     def _models(self) -> tuple[lgb.Booster, ...]:
         return tuple(lgb.Booster(model_str=text) for text in self.texts)
 
-    def _mean(self, matrix: FloatArray, width: int, **what: bool) -> FloatArray:
-        total = np.zeros((len(matrix), width))
-        if not len(matrix):
-            return total
-        for model in self._models:
-            total += np.asarray(model.predict(matrix, num_threads=self.n_threads, **what)).reshape(total.shape)
-        return total / len(self._models)
+    @cached_property
+    def _tables(self) -> tuple[TreeTables, tuple[int, ...]]:
+        """Tables of the models whose trees are all small, and their places among the models."""
+        read = [read_trees(text) for text in self.texts]
+        tabled = {place: trees for place, trees in enumerate(read) if trees is not None and all(map(small, trees))}
+        return TreeTables.of(list(tabled.values())), tuple(tabled)
+
+    def _predicted(self, place: int, matrix: FloatArray, **what: bool) -> FloatArray:
+        return np.asarray(self._models[place].predict(matrix, num_threads=self.n_threads, **what))
+
+    def _mean_margin(self, matrix: FloatArray, known: Mapping[int, FloatArray]) -> FloatArray:
+        """Mean over the models, in their order; those not known are LightGBM's."""
+        total = np.zeros(len(matrix))
+        for place in range(len(self.texts) if len(matrix) else 0):  # LightGBM refuses no rows
+            total += known[place] if place in known else self._predicted(place, matrix, raw_score=True)
+        return total / len(self.texts)
+
+    def _mean_parts(self, matrix: FloatArray, total: FloatArray, known: Sequence[int]) -> FloatArray:
+        """Add the models not known to the total of those that are, and divide by their number."""
+        for place in sorted(set(range(len(self.texts) if len(matrix) else 0)) - set(known)):
+            total += self._predicted(place, matrix, pred_contrib=True)[:, :-1]
+        total /= len(self.texts)
+        return total
 
     def margin(self, matrix: FloatArray) -> FloatArray:
-        """(n,) mean log-odds."""
-        return self._mean(matrix, 1, raw_score=True)[:, 0]
+        """(n,) mean log-odds; to the last bit the same from tables and from LightGBM."""
+        if "_tables" not in vars(self) and len(matrix) < _MANY_ROWS:
+            return self._mean_margin(matrix, {})
+        tables, places = self._tables
+        return self._mean_margin(matrix, dict(zip(places, tables.margins(matrix), strict=True)))
 
     def parts(self, matrix: FloatArray) -> FloatArray:
-        """(n, columns) mean SHAP values in log-odds (LightGBM's ``pred_contrib``)."""
-        return self._mean(matrix, matrix.shape[1] + 1, pred_contrib=True)[:, :-1]
+        """(n, columns) mean SHAP values in log-odds: from tables, or LightGBM's ``pred_contrib`` for large trees.
+
+        A row's values are the same whatever rows are given with it.
+        """
+        tables, places = self._tables
+        return self._mean_parts(matrix, tables.parts(matrix), places)
+
+    def margin_and_parts(self, matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """`margin` and `parts` in one pass."""
+        tables, places = self._tables
+        margins, total = tables.both(matrix)
+        known = dict(zip(places, margins, strict=True))
+        return self._mean_margin(matrix, known), self._mean_parts(matrix, total, places)
 
     @cached_property
     def base(self) -> float:
         """Mean expected log-odds over the training rows of each tree."""
         blank = np.full((1, self._models[0].num_feature()), np.nan)
-        return float(self._mean(blank, blank.shape[1] + 1, pred_contrib=True)[0, -1])
+        total = 0.0
+        for place in range(len(self.texts)):
+            total += float(self._predicted(place, blank, pred_contrib=True)[0, -1])
+        return total / len(self.texts)
 
     def check_width(self, columns: int) -> None:
         """Raise ValueError unless every model reads ``columns`` columns."""
@@ -110,19 +150,12 @@ def boosting_rounds(n: int) -> int:
 
 
 def _fixed_parameters(settings: TreeSettings, n: int) -> dict[str, Any]:
-    """Measured settings: trees this small and regularised beat larger ones up to about 5,000 labels."""
+    """The shape, and what is never tuned."""
     return {
         "objective": "binary",
-        "num_leaves": 4,
-        "max_depth": 3,
-        "learning_rate": 0.05,
-        "min_data_in_leaf": int(np.clip(n / 20, 5, 40)),
-        "lambda_l2": 10.0,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
+        **settings.shape.parameters(n),
         "bagging_freq": 1,
         "max_bin": 31,
-        "path_smooth": 5.0,
         "monotone_constraints": list(settings.directions),
         "feature_pre_filter": False,
         "deterministic": True,

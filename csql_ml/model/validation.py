@@ -25,13 +25,15 @@ from csql_ml.config import Config
 from csql_ml.model.figures import ScoredSet, log_loss, roc_auc
 from csql_ml.model.training_data import TrainingData
 
-#: ``fitter(X, y, accounts)`` returns a fitted estimator with ``predict_proba``.
-Fitter = Callable[[pd.DataFrame, npt.NDArray[np.float64], npt.NDArray[Any]], Any]
+#: ``fitter(X, y, accounts, weight)`` returns a fitted estimator with ``predict_proba``; ``weight`` is (n,) or None.
+Fitter = Callable[[pd.DataFrame, npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.float64] | None], Any]
 #: ``on_progress(step, done, of)``
 Progress = Callable[[str, int, int], None]
 
 #: Positives, and negatives, that a training or a test set must have at the very least.
 FEWEST = 5
+#: Column of labelled rows that weighs them in training, where the labels know about selection.
+WEIGHT = "sample_weight"
 SPLITS = 5
 #: Up to so many labelled rows folds are repeated so often; more rows need fewer repetitions for the same steadiness.
 REPEATS = ((2_000, 3), (20_000, 2))
@@ -181,8 +183,14 @@ def _test_rows(split: _Split) -> pd.DataFrame:
 
 
 def fit_on(rows: pd.DataFrame, columns: list[str], fit: Fitter) -> Any:
-    """An estimator fitted on labelled rows."""
-    return fit(rows[columns], rows["label"].to_numpy(dtype=np.float64), rows["account_id"].to_numpy())
+    """An estimator fitted on labelled rows; a column ``sample_weight`` weighs them."""
+    label, accounts = rows["label"].to_numpy(dtype=np.float64), rows["account_id"].to_numpy()
+    return fit(rows[columns], label, accounts, weight_of(rows))
+
+
+def weight_of(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
+    """(n,) the column ``sample_weight``; None where there is none: all rows weigh the same."""
+    return rows[WEIGHT].to_numpy(dtype=np.float64) if WEIGHT in rows else None
 
 
 def _propensities(split: _Split, columns: list[str], fit: Fitter) -> npt.NDArray[np.float64]:

@@ -1,12 +1,14 @@
-"""What a column of a feature table is: a number, a yes or no, or a category. Decided over whole columns, never a part.
+"""What a column of a feature table is: a number, a yes or no, a date or a category. Decided over whole columns.
 
-A CSV column is a number if every filled cell is one (``NA``, ``nan``, ``null`` and ``none`` then read as missing), a
-yes or no if every filled cell is ``true`` or ``false``, else a category. Numbers with leading zeros are codes (postal
-codes, ids), hence categories. In Parquet the type decides.
+A CSV column is a number if every filled cell is one (``NA``, ``nan``, ``null``, ``none``, ``?`` and spreadsheet errors
+then read as missing), a yes or no if every filled cell is ``true`` or ``false``, a date if every one begins with
+``YYYY-MM-DD``, else a category. Numbers may be written for people ("1,250.50", "$ 99", "12 %", "1.250,50"); numbers
+with leading zeros are codes (postal codes, ids), hence categories. In Parquet the type decides.
 """
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 import numpy as np
@@ -16,15 +18,20 @@ import pyarrow.compute as pc
 
 from csql_ml.errors import FeatureError
 
-Kind = Literal["number", "yes_or_no", "category", "empty"]
+Kind = Literal["number", "yes_or_no", "date", "category", "empty"]
 
 _NUMBER = r"^\s*[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[iI][nN][fF]([iI][nN][iI][tT][yY])?)\s*$"
+#: Numbers written for people: groups of thousands, a currency sign, per cent; with a decimal point, or a decimal comma.
+_WITH_POINT = r"^\s*[+-]?\s*[$€£]?\s*(\d{1,3}(,\d{3})+|\d+)(\.\d*)?\s*[$€£%]?\s*$"
+_WITH_COMMA = r"^\s*[+-]?\s*[$€£]?\s*(\d{1,3}(\.\d{3})+|\d+)(,\d*)?\s*[$€£%]?\s*$"
 _CODE = r"^\s*[+-]?0\d"
 _TRUTH = r"^\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*$"
 _TRUE = r"^\s*[tT]"
-_ABSENT = r"^\s*([nN]/?[aA]([nN])?|[nN][uU][lL][lL]|[nN][oO][nN][eE])?\s*$"
+_ABSENT = r"^\s*([nN]/?[aA]([nN])?|[nN][uU][lL][lL]|[nN][oO][nN][eE]|\?+|-+|#[A-Z0-9/]+[!?]?)?\s*$"
 _BLANK = r"^\s*$"
 _DAY = r"^\s*\d{4}-\d\d-\d\d([T ].*)?$"
+#: Dates from this year on stand for "never".
+_NEVER = 9000
 
 
 def kind_of(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind:
@@ -38,42 +45,43 @@ def kind_of(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind:
     Raises
     ------
     FeatureError
-        The column is a date, a list or another type that is no feature.
+        The column is a list or another type that is no feature.
     """
     if column.null_count == len(column):
         return "empty"
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return "date"
     if pa.types.is_dictionary(column.type):
         return "category"
     if _is_text(column.type):
-        return _kind_of_text(column, name, inferred=inferred)
+        return _kind_of_text(column, inferred=inferred)
     if pa.types.is_boolean(column.type):
         return "yes_or_no"
     if _is_number(column.type):
         return "empty" if np.isnan(_float(column)).all() else "number"
-    raise FeatureError(_no_feature(name, str(column.type)))
+    raise FeatureError(
+        f"column {name} of the feature table is {column.type}, expected a number, yes or no, a date, or text; turn it "
+        "into one, or leave the column out"
+    )
 
 
-def _kind_of_text(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind:
+def _kind_of_text(column: pa.ChunkedArray, *, inferred: bool) -> Kind:
     filled = _distinct(column)
     if inferred:
         told = pc.filter(filled, pc.invert(_matches(filled, _ABSENT)))
-        if len(told) and _all(told, _NUMBER) and not pc.any(_matches(told, _CODE)).as_py():
+        if len(told) and _written(told) is not None and not pc.any(_matches(told, _CODE)).as_py():
             return "number"
         if len(told) and _all(told, _TRUTH):
             return "yes_or_no"
     filled = pc.filter(filled, pc.invert(_matches(filled, _BLANK)))
     if not len(filled):
         return "empty"
-    if _all(filled, _DAY):
-        raise FeatureError(_no_feature(name, "a date"))
-    return "category"
+    return "date" if _all(filled, _DAY) else "category"
 
 
-def _no_feature(name: str, found: str) -> str:
-    return (
-        f"column {name} of the feature table is {found}, expected a number, yes or no, or text; turn it into one "
-        "(a date into days before as_of), or leave the column out"
-    )
+def _written(told: pa.Array) -> str | None:
+    """The pattern all of them are numbers by; None where some are none."""
+    return next((p for p in (_NUMBER, _WITH_POINT, _WITH_COMMA) if _all(told, p)), None)
 
 
 def numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
@@ -97,17 +105,51 @@ def numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
 
 
 def _numbers_of_text(text: pa.ChunkedArray, name: str) -> pd.Series:
-    """Text with spellings of missing, of yes and no, or with signs and blanks."""
+    """Text with spellings of missing, of yes and no, or numbers as people write them."""
     filled = pc.invert(pc.fill_null(_matches(text, _ABSENT), True))
-    truth, number = _matches(text, _TRUTH), _matches(text, _NUMBER)
-    wrong = pc.and_(filled, pc.invert(pc.or_(truth, number)))
-    if count := pc.sum(wrong).as_py():
+    truth = pc.and_(filled, _matches(text, _TRUTH))
+    counted = pc.and_(filled, pc.invert(truth))
+    told = pc.unique(pc.filter(text, counted))
+    pattern = (_written(told) if len(told) else None) or _NUMBER
+    if wrong := pc.sum(pc.and_(counted, pc.invert(_matches(text, pattern)))).as_py():
         raise FeatureError(
-            f"column {name} of the feature table holds text in {count} rows, expected numbers (or empty) throughout"
+            f"column {name} of the feature table holds text in {wrong} rows, expected numbers (or empty) throughout"
         )
-    known = pc.if_else(truth, pc.if_else(_matches(text, _TRUE), "1", "0"), text)
-    plain = pc.if_else(filled, known, pa.scalar(None, known.type))
-    return pd.to_numeric(_objects(plain)).astype("float64")
+    plain = pc.if_else(counted, _plain(text, pattern), pa.scalar(None, text.type))
+    known = pc.if_else(truth, pc.if_else(_matches(text, _TRUE), "1", "0"), plain)
+    return pd.to_numeric(_objects(known)).astype("float64")
+
+
+def _plain(text: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """Numbers as a machine writes them."""
+    if pattern == _NUMBER:
+        return text
+    bare = pc.replace_substring_regex(text, r"[$€£%\s]", "")
+    if pattern == _WITH_POINT:
+        return pc.replace_substring(bare, ",", "")
+    return pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
+
+
+def days_before(column: pa.ChunkedArray, as_of: pd.Series) -> pd.Series:
+    """(n,) float64 days from a column of dates to each row's as-of date; negative ahead of it, missing as NaN.
+
+    A time counts as its day, one with a zone as its day in UTC; years from 9000 on stand for "never" and are missing.
+    """
+    if _is_text(column.type):
+        days = texts(column, "date").str.strip().str.slice(0, 10)
+    else:
+        days = pd.Series(column.cast(pa.date32(), safe=False).to_pylist(), dtype=object)
+    known = {day: _ordinal(day) for day in days.dropna().unique()}
+    then = days.map(known).astype("float64")
+    return as_of.map({day: day.toordinal() for day in as_of.unique()}).astype("float64") - then
+
+
+def _ordinal(day: object) -> float:
+    try:
+        found = day if isinstance(day, date) else date.fromisoformat(str(day))
+    except ValueError:  # no such day
+        return float("nan")
+    return float("nan") if found.year >= _NEVER else float(found.toordinal())
 
 
 def texts(column: pa.ChunkedArray, name: str) -> pd.Series:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from csql_ml.baseline.gates import GateResults
-from csql_ml.batch_run import about_run, input_fingerprint, run_id_of, write_run
+from csql_ml.batch_run import about_run, input_fingerprint, run_id_of, with_stability, write_run
 from csql_ml.company import Progress
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, FeatureError
@@ -25,7 +25,7 @@ from csql_ml.metrics.definition import Feature, Metric
 from csql_ml.model.bundle import Champion
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.own_features.training import ASSUMED_TYPE
-from csql_ml.pipeline import Run, trained_champion
+from csql_ml.pipeline import Run, skew_of, trained_champion
 from csql_ml.run_files import write_folder
 from csql_ml.scoring import NOT_YET, QUALIFIED, SCORE_COLUMNS, Scored, ranked, typical_values
 from csql_ml.snapshots import Snapshot
@@ -78,7 +78,7 @@ def score(
     about = {**about_run(snapshot, champion, config, run_id, inputs, {}), "own_features": True}
     manifest: dict[str, Any] = {}
     write_folder(out, lambda folder: manifest.update(write_run(folder, scored, records, leads, about)))
-    return Run(out, manifest, scored.scores, leads)
+    return Run(out, manifest, scored.scores, leads, skew_of(champion, snapshot.features))
 
 
 def _champion(config: Config, model: str | None) -> Champion:
@@ -177,8 +177,13 @@ def _dossier(table: OwnTable, snapshot: Snapshot, scored: Scored, champion: Cham
         typical={f.metric: typical[f.name] for f in champion.features if f.name in typical},
         thresholds={},
         sources={},
+        as_of=snapshot.as_of,
+        peers=champion.reference.peers,
     )
-    return Dossier(snapshot, scored, evidence, metrics, (), config)
+    evidence, stability = with_stability(evidence, champion)
+    # A feature table does not say of which type its wins were.
+    money = {**(champion.training.get("money") or {"shares": {}}), "types": None}
+    return Dossier(snapshot, scored, evidence, metrics, (), config, stability, money=money)
 
 
 def as_metrics(table: OwnTable, champion: Champion) -> dict[str, Metric]:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from csql_ml.config import Config
 from csql_ml.errors import FeatureError
 from csql_ml.metrics.definition import Feature
-from csql_ml.own_features.columns import kind_of, numbers, texts
+from csql_ml.own_features.columns import Kind, days_before, kind_of, numbers, texts
 from csql_ml.own_features.keys import account_ids, as_of_days, refuse_duplicates
 from csql_ml.own_features.reading import read
 
@@ -24,6 +25,15 @@ _OWNER = "csm_id"
 #: Names the training table uses itself; a feature of that name stands there under `OWN` + name.
 _TAKEN = frozenset({"portfolio", "arr", "state", "lead_type", "period"})
 OWN = "own."
+#: What a label may be called besides 1 and 0; case does not matter.
+_LABELS = {
+    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "won", "positive"), 1.0),
+    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "lost", "negative"), 0.0),
+}
+#: A text column is an identifier, and no feature, if more than this share of its filled rows are different texts ...
+_DIFFERENT = 0.5
+#: ... and there are more of them than a vocabulary holds.
+_FEWEST_DIFFERENT = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +49,13 @@ class OwnTable:
         The feature columns of the file.
     empty
         Columns without a single value; they are not features.
+    constant, identifiers
+        Feature columns with one value throughout, and text columns with another text in most rows: a model that is
+        scored may name them, but there is nothing to learn from them.
+    infinite
+        Per column how many values are infinite; they read as missing.
+    ahead
+        Per column of dates the share of filled, labelled rows whose date lies on or after the as-of date.
     yes_or_no
         Feature columns that are true or false; they are read as 1 and 0.
     """
@@ -47,6 +64,10 @@ class OwnTable:
     rows: pd.DataFrame
     names: tuple[str, ...]
     empty: tuple[str, ...]
+    constant: tuple[str, ...]
+    identifiers: tuple[str, ...]
+    infinite: Mapping[str, int]
+    ahead: Mapping[str, float]
     yes_or_no: frozenset[str]
     _table: pa.Table = field(repr=False)
     _numbers: Mapping[str, pd.Series] = field(repr=False)
@@ -55,6 +76,39 @@ class OwnTable:
     def features(self) -> tuple[Feature, ...]:
         """The features for a model: numbers as they are, text as categories, no direction claimed."""
         return tuple(Feature(column_of(n), n, categorical=n not in self._numbers) for n in self.names)
+
+    @property
+    def learnable(self) -> tuple[Feature, ...]:
+        """The features that vary from row to row without naming the row.
+
+        Raises
+        ------
+        FeatureError
+            There are none.
+        """
+        useless = {*self.constant, *self.identifiers}
+        found = tuple(f for f in self.features if _file_name(f.name) not in useless)
+        if not found:
+            raise FeatureError(
+                f"feature table {self.path} has no feature column to learn from: {_listed(self.names)} have one value "
+                "throughout or another text in most rows; add columns that tell accounts apart"
+            )
+        return found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was not taken as it stands in the file, in words."""
+        found = (
+            ("without any value", self.empty, "left out"),
+            ("with one value throughout", self.constant, "left out"),
+            ("with another text in most rows (identifiers)", self.identifiers, "left out"),
+            ("with infinite values, which read as missing", tuple(self.infinite), "kept"),
+        )
+        return tuple(
+            f"{done} {len(names)} column{'s' * (len(names) > 1)} {why}: {_listed(names)}"
+            for why, names, done in found
+            if names
+        )
 
     @property
     def dates(self) -> tuple[date, ...]:
@@ -83,7 +137,7 @@ class OwnTable:
         if categorical:
             return texts(self._table[name], name)
         known = self._numbers.get(name)
-        return finite_numbers(self._table[name], name) if known is None else known
+        return finite(numbers(self._table[name], name)) if known is None else known
 
     def attribute(self, name: str) -> pd.Series:
         """(n,) a column as text for people to read, None where the file has none."""
@@ -100,7 +154,7 @@ def open_table(path: Path, config: Config) -> OwnTable:
     FeatureError
         The file cannot be used; the message says which column and how many rows, or which account.
     """
-    table = read(path)
+    table = _with_usual_names(read(path))
     names = table.column_names
     if missing := [n for n in KEYS if n not in names]:
         raise FeatureError(
@@ -114,26 +168,75 @@ def open_table(path: Path, config: Config) -> OwnTable:
         )
     rows = _keyed_rows(table, config)
     order = rows.sort_values(["as_of", "account_id"], kind="stable").index
-    table, rows = table.take(pa.array(order)), rows.loc[order].reset_index(drop=True)
+    if not (np.diff(order) == 1).all():
+        table, rows = table.take(pa.array(order)), rows.loc[order].reset_index(drop=True)
     kinds = {n: kind_of(table[n], n, inferred=_is_csv(path)) for n in _candidates(names, config)}
-    features = tuple(n for n, kind in kinds.items() if kind != "empty")
+    return _judged(path, table, rows, kinds)
+
+
+def _judged(path: Path, table: pa.Table, rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> OwnTable:
+    """The columns as what they are."""
+    raw = {n: _numbers(table[n], n, kind, rows) for n, kind in kinds.items() if kind not in ("category", "empty")}
+    values = {n: finite(v) for n, v in raw.items()}
+    empty = [n for n, kind in kinds.items() if kind == "empty" or (n in values and values[n].isna().all())]
+    features = tuple(n for n in kinds if n not in set(empty))
     if not features:
-        empty = f" ({len(kinds)} without any value)" if kinds else ""
+        counted = f" ({len(empty)} without any value)" if empty else ""
         raise FeatureError(
-            f"feature table {path} has no feature column{empty}; expected at least one beside account_id, as_of, "
+            f"feature table {path} has no feature column{counted}; expected at least one beside account_id, as_of, "
             "label, amount, csm_id and the group columns"
         )
-    values = {n: numbers(table[n], n) for n in features if kinds[n] != "category"}
-    _refuse_infinite(values)
+    infinite = {n: int(np.isinf(v).sum()) for n, v in raw.items() if values[n] is not v}
+    labelled = rows["label"].notna().to_numpy()
     return OwnTable(
         path=path,
         rows=rows.assign(arr=values.get("arr", np.nan)),
         names=features,
-        empty=tuple(n for n, kind in kinds.items() if kind == "empty"),
+        empty=tuple(empty),
+        constant=tuple(n for n in features if _is_constant(table[n], values.get(n))),
+        identifiers=tuple(n for n in features if n not in values and _is_identifier(table[n])),
+        infinite=infinite,
+        ahead={n: _share_ahead(values[n].to_numpy()[labelled]) for n, kind in kinds.items() if kind == "date"},
         yes_or_no=frozenset(n for n in values if kinds[n] == "yes_or_no"),
         _table=table,
-        _numbers=values,
+        _numbers={n: values[n] for n in features if n in values},
     )
+
+
+def _with_usual_names(table: pa.Table) -> pa.Table:
+    """Keys and outcomes under their usual names, however they are capitalised; exact names come first."""
+    names = table.column_names
+    usual = {n: [c for c in names if c.strip().lower() == n] for n in (*KEYS, *_OUTCOME, _OWNER) if n not in names}
+    changed = {found[0]: n for n, found in usual.items() if len(found) == 1}
+    return table.rename_columns([changed.get(n, n) for n in names]) if changed else table
+
+
+def _numbers(column: pa.ChunkedArray, name: str, kind: Kind, rows: pd.DataFrame) -> pd.Series:
+    return days_before(column, rows["as_of"]) if kind == "date" else numbers(column, name)
+
+
+def finite(values: pd.Series) -> pd.Series:
+    """Numbers with infinity as missing (a division by zero has no size); the same object where there is none."""
+    absurd = np.isinf(values.to_numpy())
+    return values.mask(absurd) if absurd.any() else values
+
+
+def _is_constant(column: pa.ChunkedArray, values: pd.Series | None) -> bool:
+    """Whether all rows are alike; a column that is filled in some rows only tells rows apart."""
+    if values is None:
+        return not column.null_count and len(pc.unique(column)) < 2
+    plain = values.to_numpy()
+    return bool((plain == plain[0]).all())
+
+
+def _is_identifier(column: pa.ChunkedArray) -> bool:
+    distinct, filled = len(pc.unique(column)), len(column) - column.null_count
+    return distinct > _FEWEST_DIFFERENT and distinct > _DIFFERENT * filled
+
+
+def _share_ahead(days: np.ndarray) -> float:
+    filled = days[~np.isnan(days)]
+    return float((filled <= 0).mean()) if len(filled) else 0.0
 
 
 def column_of(name: str) -> str:
@@ -144,14 +247,6 @@ def column_of(name: str) -> str:
 def _file_name(column: str) -> str:
     name = column.removeprefix(OWN)
     return name if name in _TAKEN else column
-
-
-def finite_numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
-    """As `csql_ml.own_features.columns.numbers`; infinity is an error."""
-    values = numbers(column, name)
-    if count := int(np.isinf(values).sum()):
-        raise FeatureError(_infinite(name, count))
-    return values
 
 
 def _candidates(names: Sequence[str], config: Config) -> list[str]:
@@ -181,10 +276,13 @@ def _labels(table: pa.Table, rows: pd.DataFrame) -> pd.Series:
     """1.0, 0.0 or NaN (open)."""
     if "label" not in table.column_names:
         return pd.Series(np.full(len(rows), np.nan))
-    try:
-        values = numbers(table["label"], "label")
-    except FeatureError as error:
-        raise FeatureError(f"{error}: 1 for an expansion, 0 for none, empty while open") from error
+    column = table["label"]
+    values = _label_words(column)
+    if values is None:
+        try:
+            values = numbers(column, "label")
+        except FeatureError as error:
+            raise FeatureError(f"{error}: 1 for an expansion, 0 for none, empty while open") from error
     wrong = values.notna() & ~values.isin([0.0, 1.0])
     if wrong.any():
         first = rows[wrong].iloc[0]
@@ -195,25 +293,22 @@ def _labels(table: pa.Table, rows: pd.DataFrame) -> pd.Series:
     return values
 
 
+def _label_words(column: pa.ChunkedArray) -> pd.Series | None:
+    """Labels written as words; None where they are numbers or other texts."""
+    text = (
+        pa.types.is_dictionary(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    )
+    if not text:
+        return None
+    words = texts(column, "label").str.strip().str.lower()
+    values = words.map(_LABELS).astype("float64")
+    return None if (values.isna() & words.notna()).any() else values
+
+
 def _money(table: pa.Table, name: str) -> pd.Series:
     if name not in table.column_names:
         return pd.Series(np.full(table.num_rows, np.nan))
-    return finite_numbers(table[name], name)
-
-
-def _refuse_infinite(values: Mapping[str, pd.Series]) -> None:
-    counts = {n: int(np.isinf(v).sum()) for n, v in values.items()}
-    bad = [n for n, count in counts.items() if count]
-    if bad:
-        more = f" ({len(bad) - 1} more columns have some too)" if len(bad) > 1 else ""
-        raise FeatureError(_infinite(bad[0], counts[bad[0]]) + more)
-
-
-def _infinite(name: str, count: int) -> str:
-    return (
-        f"column {name} of the feature table holds {count} infinite values; expected finite numbers: leave them "
-        "empty or fix the division that made them"
-    )
+    return finite(numbers(table[name], name))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,9 +14,12 @@ from csql_ml.config import Config
 from csql_ml.errors import FeatureError, NotMatureError
 from csql_ml.labels import COLUMNS as LABEL_COLUMNS
 from csql_ml.model.assembly import newest_rows, threshold_for
+from csql_ml.model.checked_training import checked_training
+from csql_ml.model.guards.suspicion import dates_ahead
 from csql_ml.model.saving import Training, champion_in_force, refused, save_champion
-from csql_ml.model.training import Trained, train
+from csql_ml.model.training import Trained
 from csql_ml.model.training_data import TrainingData
+from csql_ml.model.tuning import Budget
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.quarters import horizon_end
 
@@ -24,10 +27,18 @@ from csql_ml.quarters import horizon_end
 _WEIGHTS = {"engagement": 1.0, "fit": 0.0, "intent": 0.0}
 #: The kind an expansion counts as where the table does not say: its ARR share is learned from the amounts.
 ASSUMED_TYPE = "upsell"
+#: From this share of dates on or after the as-of date a column is under suspicion.
+AHEAD = 0.001
 
 
 def train_champion(
-    config: Config, path: Path, now: date | None = None, on_progress: Progress | None = None
+    config: Config,
+    path: Path,
+    now: date | None = None,
+    on_progress: Progress | None = None,
+    *,
+    strict: bool = False,
+    budget: Budget | None = None,
 ) -> Training:
     """Train, judge and save a champion from a feature table; the weighted score it must beat is learned from it too.
 
@@ -37,6 +48,10 @@ def train_champion(
         Parquet or CSV file.
     now
         The day to stand on: only outcomes complete on that day are learned from. Default: `default_now`.
+    strict
+        Leave columns out that may know the outcome (`csql_ml.model.guards`).
+    budget
+        Of a search for other tree settings (`csql_ml.model.tuning`); None: the fixed recipe.
 
     Raises
     ------
@@ -46,12 +61,16 @@ def train_champion(
         No outcome is complete on that day yet.
     """
     table = open_table(path, config)
-    if table.empty and on_progress is not None:
-        count = f"{len(table.empty)} column" + "s" * (len(table.empty) > 1)
-        on_progress(f"left out {count} without any value: {', '.join(table.empty[:5])}", 0, 1)
+    if on_progress is not None:
+        for note in table.notes:
+            on_progress(note, 0, 1)
     today = now or default_now(table, config)
     data = training_data(table, config, today)
-    trained = train(data, config, on_progress, champion_in_force(config), refused(config))
+    noted = [dates_ahead(n, share, AHEAD) for n, share in table.ahead.items() if share >= AHEAD]
+    previous, gone = champion_in_force(config), refused(config)
+    trained, data = checked_training(
+        data, config, on_progress, previous, gone, strict=strict, noted=noted, budget=budget
+    )
     trained = trained if trained.kept else _workable(trained, data, config)
     return save_champion(trained, data, config, today, on_progress)
 
@@ -87,13 +106,15 @@ def training_data(table: OwnTable, config: Config, now: date) -> TrainingData:
     _refuse_hopeless(table, config, now)
     kept = table.rows["as_of"].map(lambda day: day <= now).to_numpy(dtype=bool)
     keys = table.rows[["account_id", "as_of", "portfolio", "arr"]]
-    frame = pd.concat([keys, table.frame(table.features)], axis=1)[kept]
+    features = table.learnable
+    frame = pd.concat([keys, table.frame(features)], axis=1)
+    frame = frame if kept.all() else frame[kept]
     rows, ends = table.rows[kept], {d: _end(d, config) for d in table.dates}
     return TrainingData(
         frame=frame,
         labels_known=lambda day: _labels(rows, rows["as_of"].map(lambda d: ends[d] <= day)),
         now=now,
-        features=table.features,
+        features=features,
         terms=(),
         weights=_WEIGHTS,
     )
@@ -110,7 +131,7 @@ def _labels(rows: pd.DataFrame, complete: pd.Series) -> pd.DataFrame:
         amount=rows["amount"].where(positive),
         lead_type=pd.Series(ASSUMED_TYPE, index=rows.index, dtype="object").where(positive, None),
     )
-    return labels[list(LABEL_COLUMNS)]
+    return labels.reindex(columns=list(LABEL_COLUMNS))
 
 
 def _refuse_hopeless(table: OwnTable, config: Config, now: date) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from csql_ml.reports import wording as w
-from csql_ml.reports.build_gaps import gaps
+from csql_ml.reports.build_gaps import comparable, gaps
+from csql_ml.reports.build_history import history
 from csql_ml.reports.build_next_steps import next_steps
 from csql_ml.reports.build_score import score_block, score_parts
 from csql_ml.reports.build_trend import trend
@@ -47,6 +48,8 @@ def account_page(account: Account, site: Site) -> Page:
         "barred": [w.word(site.texts, w.INELIGIBLE, code) for code in account["ineligible_because"]],
         "gates": [_gate(g, site) for g in account["gates"]],
         "missing": gaps(account, site),
+        "comparable": comparable(account, site),
+        "history": history(account, site),
         "absent": [w.word(site.texts, w.SOURCE, s) for s in account["absent_sources"]],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from csql_ml.reports.chart import bar
@@ -24,6 +25,45 @@ def gap_note(account: Mapping[str, Any], site: Site) -> str:
     return site.texts.gettext("Signals not reached: {metrics}", metrics=", ".join(found)) if found else ""
 
 
+def comparable(account: Mapping[str, Any], site: Site) -> dict[str, Any] | None:
+    """What the nearest account that got further had where this one has not; an observation, never a promise.
+
+    Returns
+    -------
+    dict or None
+        ``title``, ``rows`` (label, theirs, own value) and ``note``; None where the run knows no such account.
+    """
+    found, t = account.get("comparable"), site.texts
+    if not found or not found.get("metrics"):
+        return None
+    as_of, looked = found.get("as_of"), found.get("accounts")
+    expanded = found.get("kind") == "expanded"
+    return {
+        "title": t.gettext("An account like this one that expanded had")
+        if expanded
+        else t.gettext("An account like this one whose score is above the threshold has"),
+        "rows": [_comparison(m, site) for m in found["metrics"] if site.facts.shown(str(m.get("metric")))],
+        "note": None
+        if looked is None or as_of is None
+        else t.ngettext(
+            "Seen on {date}, the nearest of {n} account. It promises nothing.",
+            "Seen on {date}, the nearest of {n} accounts. It promises nothing.",
+            looked,
+            date=t.date(date.fromisoformat(str(as_of)[:10])),
+        ),
+    }
+
+
+def _comparison(metric: Mapping[str, Any], site: Site) -> dict[str, str]:
+    t, name = site.texts, str(metric.get("metric"))
+    unit = metric.get("unit") or site.facts.unit(name)
+    return {
+        "label": site.facts.label(name),
+        "theirs": t.quantity(metric.get("theirs"), unit),
+        "own": t.quantity(metric.get("value"), unit),
+    }
+
+
 def _reached(gap: Mapping[str, Any], site: Site) -> bool:
     direction = site.facts.direction(str(gap.get("metric")))
     return reaches(gap.get("value"), gap.get("threshold"), direction)
@@ -35,7 +75,7 @@ def _gap(gap: Mapping[str, Any], site: Site) -> dict[str, Any]:
     label = site.facts.label(name)
     drawn = None
     if unit in _GRADUAL and value is not None and threshold is not None and 0 <= value < threshold:
-        drawn = bar(0, value, 0, threshold, "rest", label)
+        drawn = bar(0, value, 0, threshold)
     return {
         "label": label,
         "value": None if value is None else t.quantity(value, unit),

@@ -1,20 +1,22 @@
-"""The pages with many accounts as plain dicts: team index, one index per portfolio, ledger of holds, nurture list."""
+"""The pages with many accounts as plain dicts: team and portfolio indexes, ledger of holds, nurture list, advocates."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from sys import intern
 from typing import Any, NamedTuple
 
 from csql_ml.reports import wording as w
+from csql_ml.reports.advocates import Values, advocacy_note, is_advocate
 from csql_ml.reports.build_gaps import gap_note
-from csql_ml.reports.build_score import SCORE_DIGITS, tenths
-from csql_ml.reports.site import Site, account_path, portfolio_path, status_meaning
+from csql_ml.reports.build_rows import choices, owner_numbers, portfolio_lines, tiles, view
+from csql_ml.reports.site import Site, part_path, portfolio_path
+from csql_ml.reports.standup_site import sheet_path
 
-#: More rows than this are not put on one page: the browser would crawl.
-ROW_LIMIT = 5000
+#: More rows than this are not put on one page, because a filter would take too long: the list goes on on further pages.
+ROW_LIMIT = 2000
 
-_STATUS_ORDER = ("qualified", "held_for_risk", "not_yet", "ineligible")
+Page = dict[str, Any]
 
 
 class Row(NamedTuple):
@@ -35,6 +37,7 @@ class Row(NamedTuple):
     expected_arr: float | None
     note: str
     detail: str
+    advocate: bool = False
 
 
 def list_row(account: Mapping[str, Any], site: Site) -> Row:
@@ -42,20 +45,26 @@ def list_row(account: Mapping[str, Any], site: Site) -> Row:
     return Row(
         account_id=account["account_id"],
         name=account.get("name") or account["account_id"],
-        segment=account.get("segment"),
-        csm_id=account.get("csm_id"),
-        status=account.get("status"),
-        lead_type=account.get("lead_type"),
-        band=account.get("band"),
+        segment=_shared(account.get("segment")),
+        csm_id=_shared(account.get("csm_id")),
+        status=_shared(account.get("status")),
+        lead_type=_shared(account.get("lead_type")),
+        band=_shared(account.get("band")),
         rank=account.get("rank"),
         rank_in_portfolio=account.get("rank_in_portfolio"),
         propensity=account.get("propensity"),
         baseline_score=account.get("baseline_score"),
         arr=account.get("arr"),
         expected_arr=account.get("expected_arr"),
-        note=_note(account, site),
-        detail=_detail(account, site),
+        note=intern(_note(account, site)),
+        detail=intern(_detail(account, site)),
+        advocate=is_advocate(account),
     )
+
+
+def _shared(text: str | None) -> str | None:
+    """The text, held once however many rows have it."""
+    return intern(text) if type(text) is str else text
 
 
 def _note(account: Mapping[str, Any], site: Site) -> str:
@@ -83,160 +92,103 @@ def _detail(account: Mapping[str, Any], site: Site) -> str:
     return ""
 
 
-def team_index(rows: Sequence[Row], site: Site) -> dict[str, Any]:
-    """All accounts, best rank first; above `ROW_LIMIT` only the best."""
-    page = _list("team", site.texts.gettext("All accounts"), _by_rank(rows), site)
-    portfolios = _portfolios(rows, site)
+def team_index(rows: Sequence[Row], site: Site) -> Iterator[Page]:
+    """All accounts, best rank first."""
+    portfolios = portfolio_lines(rows, site)
     count = site.texts.ngettext("{n} portfolio", "{n} portfolios", len(portfolios))
-    return {**page, "portfolios": portfolios, "portfolio_count": count}
+    for page in _pages("team", site.texts.gettext("All accounts"), "index.html", _by_rank(rows), site):
+        yield {**page, "portfolios": portfolios, "portfolio_count": count} if page["first"] else page
 
 
-def portfolio_index(csm_id: str | None, rows: Sequence[Row], site: Site) -> dict[str, Any]:
+def portfolio_index(csm_id: str | None, rows: Sequence[Row], site: Site) -> Iterator[Page]:
     """One portfolio, its best qualified accounts up to the capacity first."""
     t = site.texts
     title = t.gettext("Portfolio {csm}", csm=csm_id) if csm_id else t.gettext("Accounts without a CSM")
     ordered = sorted(rows, key=lambda r: (r.rank_in_portfolio is None, r.rank_in_portfolio or 0, r.account_id))
     qualified = [r for r in ordered if r.status == "qualified"]
     shortlist = qualified[: site.config.scoring.capacity_per_portfolio]
-    page = _list("portfolio", title, ordered, site)
-    return {**page, "shortlist": [_view(r, i, {}, site) for i, r in enumerate(shortlist, start=1)]}
+    for page in _pages("portfolio", title, portfolio_path(csm_id), ordered, site):
+        best = [view(r, i, {}, site) for i, r in enumerate(shortlist, start=1)] if page["first"] else []
+        yield {
+            **page,
+            "shortlist": best,
+            "sheet": sheet_path(csm_id) if page["first"] and csm_id in (site.sheets or ()) else None,
+        }
 
 
-def held_ledger(rows: Sequence[Row], site: Site) -> dict[str, Any]:
+def held_ledger(rows: Sequence[Row], site: Site) -> Iterator[Page]:
     """Every account held for risk, with what releases it."""
     held = [r for r in rows if r.status == "held_for_risk"]
-    return _list("held", site.texts.gettext("Held for risk"), _by_rank(held), site)
+    return _pages("held", site.texts.gettext("Held for risk"), "held.html", _by_rank(held), site)
 
 
-def nurture_list(rows: Sequence[Row], site: Site) -> dict[str, Any]:
+def nurture_list(rows: Sequence[Row], site: Site) -> Iterator[Page]:
     """Every account that is not yet a lead, with what is missing; marketing nurtures it."""
     waiting = [r for r in rows if r.status == "not_yet"]
-    return _list("nurture", site.texts.gettext("Nurture"), _by_rank(waiting), site)
+    return _pages("nurture", site.texts.gettext("Nurture"), "nurture.html", _by_rank(waiting), site)
+
+
+def advocates_list(rows: Sequence[Row], values: Values, site: Site) -> Iterator[Page]:
+    """Every account that speaks well of the product, with how; marketing amplifies it.
+
+    Parameters
+    ----------
+    values
+        What is told of each; see `csql_ml.reports.advocates.advocacy_values`.
+    """
+    found = [r._replace(note=advocacy_note(r.account_id, values, site)) for r in rows if r.advocate]
+    return _pages("advocates", site.texts.gettext("Advocates"), "advocates.html", _by_rank(found), site)
 
 
 def _by_rank(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda r: (r.rank is None, r.rank or 0, r.account_id))
 
 
-def _list(kind: str, title: str, rows: Sequence[Row], site: Site) -> dict[str, Any]:
-    t, shown = site.texts, rows[:ROW_LIMIT]
-    owners = sorted({r.csm_id for r in shown}, key=lambda c: (c is None, c or ""))
-    numbers = {owner: i for i, owner in enumerate(owners)}
-    limited = len(rows) > ROW_LIMIT
+def _pages(kind: str, title: str, path: str, rows: Sequence[Row], site: Site) -> Iterator[Page]:
+    """The list in pages of `ROW_LIMIT` rows; an empty list is one page too."""
+    counted = tiles(rows, site)
+    for start in range(0, max(len(rows), 1), ROW_LIMIT):
+        shown = rows[start : start + ROW_LIMIT]
+        owners = owner_numbers(shown)
+        yield {
+            "kind": kind,
+            "title": title,
+            "path": part_path(path, start // ROW_LIMIT + 1),
+            "first": start == 0,
+            # Ledger and nurture list show one status only, and need the room for their sentences.
+            "status_column": kind in ("team", "portfolio", "advocates"),
+            "score_column": kind not in ("held", "advocates"),
+            "owner_column": kind != "portfolio",
+            "count": site.texts.ngettext("{n} account", "{n} accounts", len(rows)),
+            "tiles": counted,
+            "parts": _parts(path, start, len(rows), site),
+            "portfolios": [],
+            "shortlist": [],
+            "sheet": None,
+            "filters": choices(shown, owners, site),
+            "rows": [view(r, _rank(kind, r), owners, site) for r in shown],
+        }
+
+
+def _parts(path: str, start: int, total: int, site: Site) -> dict[str, Any] | None:
+    """A word about a list that goes on on further pages, and the way there; None where one page holds it all."""
+    if total <= ROW_LIMIT:
+        return None
+    t = site.texts
+    last = min(start + ROW_LIMIT, total)
     return {
-        "kind": kind,
-        "title": title,
-        # The ledger and the nurture list show one status only, and need the room for their sentences.
-        "status_column": kind in ("team", "portfolio"),
-        "score_column": kind != "held",
-        "owner_column": kind != "portfolio",
-        "count": t.ngettext("{n} account", "{n} accounts", len(rows)),
-        "tiles": _tiles(rows, site),
-        "limited": t.gettext(
-            "This page shows the {shown} best-ranked of {total} accounts. The others stand in the portfolios.",
-            shown=t.number(ROW_LIMIT),
-            total=t.number(len(rows)),
-        )
-        if limited
-        else None,
-        "portfolios": [],
-        "shortlist": [],
-        "filters": _filters(shown, owners, site),
-        "rows": [_view(r, _rank(kind, r), numbers, site) for r in shown],
+        "note": t.gettext(
+            "This page holds accounts {first} to {last} of {total}. Search, filters and sorting work within it.",
+            first=t.number(start + 1),
+            last=t.number(last),
+            total=t.number(total),
+        ),
+        "links": [
+            {"number": t.number(n + 1), "path": part_path(path, n + 1), "current": n == start // ROW_LIMIT}
+            for n in range(-(-total // ROW_LIMIT))
+        ],
     }
 
 
 def _rank(kind: str, row: Row) -> int | None:
     return row.rank_in_portfolio if kind == "portfolio" else row.rank
-
-
-def _tiles(rows: Sequence[Row], site: Site) -> list[dict[str, Any]]:
-    """Accounts and expected ARR per status."""
-    t = site.texts
-    counts = Counter(r.status for r in rows)
-    tiles = []
-    for code in _STATUS_ORDER:
-        expected = sum(r.expected_arr or 0.0 for r in rows if r.status == code)
-        tiles.append(
-            {
-                "code": code,
-                "word": w.word(t, w.STATUS, code),
-                "meaning": status_meaning(code, site),
-                "count": t.number(counts[code]),
-                "expected": t.short_money(expected) if counts[code] else None,
-            }
-        )
-    return tiles
-
-
-def _filters(rows: Sequence[Row], owners: Sequence[str | None], site: Site) -> dict[str, list[tuple[str, str]]]:
-    """Choices as value and word; only what occurs in the rows."""
-    t = site.texts
-
-    def present(words: Mapping[str, str], codes: set[str | None]) -> list[tuple[str, str]]:
-        return [(code, t.gettext(message)) for code, message in words.items() if code in codes]
-
-    return {
-        "status": present(w.STATUS, {r.status for r in rows}),
-        "type": present(w.LEAD_TYPE, {r.lead_type for r in rows}),
-        "band": present(w.BAND, {r.band for r in rows}),
-        "owner": [(str(i), site.owner(owner)) for i, owner in enumerate(owners)],
-    }
-
-
-def _view(row: Row, rank: int | None, owners: Mapping[str | None, int], site: Site) -> dict[str, Any]:
-    """A row as text, with the raw numbers the browser sorts by."""
-    t = site.texts
-    return {
-        "id": row.account_id,
-        "name": row.name,
-        "path": account_path(row.account_id),
-        "segment": row.segment,
-        "owner": site.owner(row.csm_id),
-        "owner_number": owners.get(row.csm_id, 0),
-        "status": row.status if row.status in w.STATUS else "-",
-        "status_word": w.word(t, w.STATUS, row.status),
-        "type": row.lead_type if row.lead_type in w.LEAD_TYPE else "-",
-        "type_word": w.word(t, w.LEAD_TYPE, row.lead_type) if row.lead_type else None,
-        "band": row.band if row.band in w.BAND else "-",
-        "band_word": w.word(t, w.BAND, row.band) if row.band else None,
-        "rank": rank,
-        "rank_text": None if rank is None else t.number(rank),
-        "tenths": None if row.propensity is None else tenths(row.propensity),
-        "propensity": None if row.propensity is None else t.tenths(tenths(row.propensity)),
-        "score_value": _sortable(row.baseline_score),
-        "score": None if row.baseline_score is None else t.number(row.baseline_score, SCORE_DIGITS),
-        "arr_value": _sortable(row.arr),
-        "arr": None if row.arr is None else t.money(row.arr),
-        "expected_value": _sortable(row.expected_arr),
-        "expected": None if row.expected_arr is None else t.money(row.expected_arr),
-        "note": row.note,
-        "detail": row.detail,
-    }
-
-
-def _sortable(value: float | None) -> str | None:
-    """A number for the browser to sort by, in as few characters as that takes."""
-    return None if value is None else f"{value:.1f}".removesuffix(".0")
-
-
-def _portfolios(rows: Sequence[Row], site: Site) -> list[dict[str, Any]]:
-    """One line per portfolio. Portfolios are uneven: sizes stand beside the counts."""
-    t = site.texts
-    groups: dict[str | None, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.csm_id, []).append(row)
-    lines = []
-    for csm_id in sorted(groups, key=lambda c: (c is None, c or "")):
-        statuses = Counter(r.status for r in groups[csm_id])
-        expected = sum(r.expected_arr or 0.0 for r in groups[csm_id] if r.status == "qualified")
-        lines.append(
-            {
-                "name": site.owner(csm_id),
-                "path": portfolio_path(csm_id),
-                "size": t.number(len(groups[csm_id])),
-                "counts": [t.number(statuses[code]) for code in _STATUS_ORDER],
-                "expected": t.money(expected),
-            }
-        )
-    return lines

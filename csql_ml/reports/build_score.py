@@ -45,8 +45,21 @@ def score_block(account: Mapping[str, Any], site: Site) -> dict[str, Any]:
         "band_word": w.word(t, w.BAND, account.get("band")),
         "type": w.word(t, w.LEAD_TYPE, account.get("lead_type")) if account.get("lead_type") else None,
         "expected": None if expected is None else t.money(expected),
+        "interval": None if site.prior else interval_text(account.get("interval"), site),
         **_position(account, site),
     }
+
+
+def interval_text(interval: Mapping[str, Any] | None, site: Site) -> str | None:
+    """The interval of the propensity; None where the run has none."""
+    t = site.texts
+    if not interval or interval.get("low") is None or interval.get("high") is None:
+        return None
+    low, high = (t.tenths(tenths(interval[end])) for end in ("low", "high"))
+    level = interval.get("level")
+    if level is None:
+        return t.gettext("between {low} and {high}", low=low, high=high)
+    return t.gettext("{level} interval: {low} to {high}", level=t.percent(level), low=low, high=high)
 
 
 def _position(account: Mapping[str, Any], site: Site) -> dict[str, Any]:
@@ -85,7 +98,7 @@ def score_parts(account: Mapping[str, Any], site: Site) -> list[dict[str, Any]]:
                 "label": label,
                 "value": None if value is None else t.number(value, SCORE_DIGITS),
                 "weight": t.percent(getattr(weights, code) / total),
-                "bar": None if value is None else bar(0, value, 0, 100, "rest", label),
+                "bar": None if value is None else bar(0, value, 0, 100),
             }
         )
     return parts

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from csql_ml.reports import wording as w
-from csql_ml.reports.chart import Line, line_chart
+from csql_ml.reports.chart import Line, line_chart, sparkline
 from csql_ml.reports.site import Site
 
 BUCKET_DAYS = 30
 #: The series that licensed seats are a limit of.
 _LIMITED_BY_SEATS = "active_users"
+#: Metrics made of what a series counts.
+_USE_BEHIND = {
+    "seat_saturation": "active_users",
+    "active_user_ratio": "active_users",
+    "usage_growth": "usage",
+    "usage_growth_streak": "usage",
+    "usage_per_seat": "usage",
+}
 #: Licensed seats are drawn into the chart unless they would press the line flat.
 _FARTHEST_SEATS = 3.0
 
@@ -34,6 +44,24 @@ def trend(account: Mapping[str, Any], site: Site) -> dict[str, Any] | None:
         "heads": [site.texts.gettext(w.TREND[name]) for name in series],
         "rows": list(zip(ends, zip(*texts, strict=True), strict=True)),
     }
+
+
+def evidence_line(metric: str, account: Mapping[str, Any], site: Site) -> Markup | None:
+    """How the use behind a metric went, small enough to stand beside its sentence; None for other metrics."""
+    name, t = _USE_BEHIND.get(metric), site.texts
+    values = list(account["trend"].get(name) or []) if name else []
+    known = [v for v in values if v is not None]
+    if name is None or not known:
+        return None
+    return sparkline(
+        values,
+        t.gettext(
+            "{series} per 30 days, from {first} to {last}",
+            series=t.gettext(w.TREND[name]),
+            first=t.number(known[0], 1),
+            last=t.number(known[-1], 1),
+        ),
+    )
 
 
 def _chart(name: str, values: Series, ends: Sequence[str], account: Mapping[str, Any], site: Site) -> dict[str, Any]:

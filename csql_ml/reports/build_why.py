@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from csql_ml.errors import OutputError
-from csql_ml.reports import wording as w
+from csql_ml.reports.build_evidence import peer_text, where
 from csql_ml.reports.build_score import tenths
+from csql_ml.reports.build_trend import evidence_line
 from csql_ml.reports.chart import bar
 from csql_ml.reports.evidence_text import reaches
 from csql_ml.reports.rounding import largest_remainder
@@ -39,11 +40,23 @@ def why(account: Account, site: Site) -> dict[str, Any]:
     ordered = [*_on(shown, "for"), *_on(shown, "against"), *_on(shown, "missing")]
     rounded = _rounded(account, ordered, hidden)
     points: Sequence[int | None] = [None] * len(ordered) if rounded is None else rounded[1:-1]
-    reasons = [(_side(r), _reason(r, p, site)) for r, p in zip(ordered, points, strict=True)]
+    reasons = [(_side(r), _reason(r, p, account, site)) for r, p in zip(ordered, points, strict=True)]
     return {
         **{side: [page for s, page in reasons if s == side] for side in ("for", "against", "missing")},
         "sum": None if rounded is None else _sum([page for _, page in reasons], rounded, site),
+        "unsteady": unsteady_text(account.get("unsteady"), site),
     }
+
+
+def unsteady_text(count: Any, site: Site) -> str | None:
+    """How many facts were left out because they do not hold from fit to fit; None where none were or it is unknown."""
+    if not count:
+        return None
+    return site.texts.ngettext(
+        "{n} more fact is left out: refitting the model on other samples changes its weight too much.",
+        "{n} more facts are left out: refitting the model on other samples changes their weight too much.",
+        count,
+    )
 
 
 def _side(reason: Account) -> str:
@@ -73,44 +86,38 @@ def _rounded(account: Account, ordered: Sequence[Account], hidden: Sequence[Acco
     return largest_remainder([1000 * p for p in exact], tenths(propensity))
 
 
-def _reason(reason: Account, points: int | None, site: Site) -> dict[str, Any]:
+def _reason(reason: Account, points: int | None, account: Account, site: Site) -> dict[str, Any]:
     t, name = site.texts, str(reason.get("metric"))
     return {
         "label": site.facts.label(name),
         "sentence": site.facts.sentence(reason),
         "points": None if points is None else t.signed_tenths(points),
         "evidence": _evidence(reason, name, site),
-        "where": _where(reason, site),
+        "line": None if reason.get("value") is None else evidence_line(name, account, site),
+        "where": where(reason, site),
     }
 
 
 def _evidence(reason: Account, name: str, site: Site) -> list[tuple[str, str]]:
-    """Value, earlier value, typical value and threshold as label and text; what the record has not is left out."""
+    """Value, earlier value, comparison, threshold, stability as label and text; what the record has not is left out."""
     t, unit = site.texts, reason.get("unit") or site.facts.unit(name)
     value, previous, threshold = reason.get("value"), reason.get("previous_value"), reason.get("threshold")
     lines = [(t.gettext("Now"), t.quantity(value, unit))]
     if previous is not None:
         lines.append((t.gettext("Before"), t.quantity(previous, unit)))
-    if reason.get("typical") is not None:
+    if (peers := peer_text(reason, unit, site)) is not None:
+        lines.append((t.gettext("Peers"), peers))
+    elif reason.get("typical") is not None:
         lines.append((t.gettext("Typical"), t.quantity(reason["typical"], unit)))
     if threshold is not None and value is not None:
         reached = reaches(value, threshold, site.facts.direction(name))
         at = t.quantity(threshold, unit)
         text = t.gettext("{value}, reached", value=at) if reached else t.gettext("{value}, not reached", value=at)
         lines.append((t.gettext("Threshold"), text))
+    if reason.get("stability") is not None:
+        share = t.percent(reason["stability"])
+        lines.append((t.gettext("Stability"), t.gettext("among the strongest in {share} of refits", share=share)))
     return lines
-
-
-def _where(reason: Account, site: Site) -> str:
-    """Which table and which days a fact comes from."""
-    t, days = site.texts, reason.get("window_days")
-    tables = [name for name in str(reason.get("source") or "").split(", ") if name]
-    source = ", ".join(w.word(t, w.SOURCE, name) for name in tables)
-    if not source:
-        source = t.gettext("several tables")
-    if days is None:
-        return t.gettext("{source}, as of {date}", source=source, date=t.date(site.as_of))
-    return t.gettext("{source}, {days} before {date}", source=source, days=t.days(days), date=t.date(site.as_of))
 
 
 def _sum(reasons: Sequence[dict[str, Any]], rounded: Sequence[int], site: Site) -> list[dict[str, Any]]:
@@ -125,8 +132,7 @@ def _sum(reasons: Sequence[dict[str, Any]], rounded: Sequence[int], site: Site) 
         start = 0 if first else ends[i - 1]
         kind = "base" if first else "for" if points > 0 else "against" if points < 0 else "none"
         text = t.tenths(points) if first else t.signed_tenths(points)
-        title = t.gettext("{start} to {end}", start=t.tenths(start), end=t.tenths(end))
-        rows.append({"label": label, "kind": kind, "text": text, "bar": bar(start, end, low, high, kind, title)})
+        rows.append({"label": label, "kind": kind, "text": text, "bar": bar(start, end, low, high, kind)})
     total, label = ends[-1], t.gettext("This account")
-    whole = bar(0, total, low, high, "total", t.tenths(total))
+    whole = bar(0, total, low, high)
     return [*rows, {"label": label, "kind": "total", "text": t.tenths(total), "bar": whole}]

@@ -14,6 +14,7 @@ from functools import cache
 from gettext import c2py
 from pathlib import Path
 
+from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import PoFileError, read_po
 
@@ -100,8 +101,18 @@ def load(language: str, folder: Path = LOCALE_FOLDER) -> Catalogue:
         form = c2py(catalog.plural_expr)
     except (PoFileError, ValueError) as error:
         raise OutputError(f"message catalogue {path} is damaged: {error}") from error
-    # Plural rules of catalogues know whole numbers only; a fraction takes the form of two.
-    return Catalogue(language, messages, lambda n: form(int(n) if float(n).is_integer() else 2))
+    category = Locale.parse(language).plural_form
+    return Catalogue(language, messages, lambda n: form(_whole(n, category)))
+
+
+def _whole(count: float, category: Callable[[float], str]) -> int:
+    """A whole number with the plural form of ``count``: rules of catalogues know whole numbers only.
+
+    A fraction takes the form CLDR gives it: 1.5 is a plural in English and a singular in French.
+    """
+    if float(count).is_integer():
+        return int(count)
+    return next((n for n in (0, 1, 2, 5) if category(n) == category(abs(count))), 2)
 
 
 def _translated(catalog: Catalog) -> list[tuple[str, tuple[str, ...]]]:

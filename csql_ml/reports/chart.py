@@ -14,7 +14,11 @@ from markupsafe import Markup, escape
 
 #: Drawing area of a line chart, in SVG units: whole picture, and the margins around the plot.
 WIDTH, HEIGHT = 360, 168
-LEFT, RIGHT, TOP, BOTTOM = 34, 14, 20, 24
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 20, 24
+
+#: The same for a sparkline, without its margin.
+SPARK_WIDTH, SPARK_HEIGHT = 64, 16
+_FEWEST_SPARKS = 2
 
 #: Counts below this are no counts.
 _VISIBLE = 1e-9
@@ -48,11 +52,10 @@ def line_chart(line: Line, written: Callable[[float], str]) -> Markup:
     """
     top = axis_top([v for v in (*line.values, line.limit) if v is not None])
     points = [None if v is None else (_x(i, len(line.values)), _y(v, top)) for i, v in enumerate(line.values)]
-    body = [_grid(top, written), _limit(line, top), *_segments(points), _dots(points), _last(line, points, written)]
-    body.append(_time_axis(line.labels))
-    return Markup('<svg class="line" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>').format(
-        WIDTH, HEIGHT, line.title, line.description, Markup("").join(body)
-    )
+    drawn = (_grid(top, written), _limit(line, top), *_segments(points), _dots(points), _last(line, points, written))
+    told = f"<title>{escape(line.title)}</title><desc>{escape(line.description)}</desc>"
+    body = "".join(drawn) + _time_axis(line.labels)
+    return Markup(f'<svg class="line" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{told}{body}</svg>')
 
 
 def axis_top(values: Sequence[float]) -> float:
@@ -64,28 +67,53 @@ def axis_top(values: Sequence[float]) -> float:
     return next(step * power for step in (*_STEPS, 20.0) if step * power >= highest * (1 - 1e-12))
 
 
-def bar(start: float, end: float, low: float, high: float, kind: str, title: str) -> Markup:
+def bar(start: float, end: float, low: float, high: float, kind: str = "", title: str | None = None) -> Markup:
     """A horizontal bar from ``start`` to ``end`` on a scale from ``low`` to ``high``.
 
-    ``kind`` is the class that colours it; it is at least a sliver wide, so that a small part stays visible.
+    ``kind`` is the class that colours it, where it is not the accent colour; it is at least a sliver wide, so that a
+    small part stays visible. A bar without a ``title`` only repeats the number beside it, so that a screen reader
+    passes over it.
     """
     left, right = sorted((_share(start, low, high), _share(end, low, high)))
     width = max(right - left, 0.6)
+    place = _short(min(left, 100 - width))
+    start_tag = "<svg class=bar aria-hidden=true>"
+    if title is not None:
+        start_tag = f"<svg class=bar role=img><title>{escape(title)}</title>"
+    name = f" class={kind}" if kind else ""
+    x = "" if place == "0" else f" x={place}%"
+    return Markup(f'{start_tag}<rect{name}{x} width="{_short(width)}%"/></svg>')
+
+
+def sparkline(values: Sequence[float | None], title: str) -> Markup | None:
+    """A line without axes, from zero to the highest value; None where there are not two values to connect."""
+    known = [v for v in values if v is not None]
+    top = max(known, default=0.0)
+    if len(known) < _FEWEST_SPARKS or top < _VISIBLE:
+        return None
+    step = SPARK_WIDTH / (len(values) - 1)
+    path, pen = "", "M"
+    for i, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        path += f"{pen}{round(i * step)} {round(SPARK_HEIGHT * (1 - value / top))}"
+        pen = "L"
+    box = f"-2 -2 {SPARK_WIDTH + 4} {SPARK_HEIGHT + 4}"
     return Markup(
-        '<svg class="bar" role="img"><title>{}</title><rect class="{}" x="{}%" width="{}%" height="14"/></svg>'
-    ).format(title, kind, _short(min(left, 100 - width)), _short(width))
+        f'<svg class="spark" viewBox="{box}" role="img"><title>{escape(title)}</title><path d="{path}"/></svg>'
+    )
 
 
 def scale(position: float, marks: Sequence[float], title: str) -> Markup:
     """A scale from 0 to 1 with a dot at ``position`` and a tick at every mark."""
     at = _short(100 * min(max(position, 0.0), 1.0))
-    ticks = Markup("").join(
-        Markup('<rect class="tick" x="{}%" y="3" width="2" height="8"/>').format(_short(100 * m)) for m in marks
-    )
+    ticks = "".join(f'<rect class="tick" x="{_short(100 * m)}%" y="3" width="2" height="8"/>' for m in marks)
     return Markup(
-        '<svg class="scale" role="img"><title>{}</title><rect class="track" y="5" width="100%" height="4" rx="2"/>'
-        '<rect class="fill" y="5" width="{}%" height="4" rx="2"/>{}<circle cx="{}%" cy="7" r="6"/></svg>'
-    ).format(title, at, ticks, at)
+        f'<svg class="scale" role="img"><title>{escape(title)}</title>'
+        f'<rect class="track" y="5" width="100%" height="4" rx="2"/>'
+        f'<rect class="fill" y="5" width="{at}%" height="4" rx="2"/>{ticks}<circle cx="{at}%" cy="7" r="6"/></svg>'
+    )
 
 
 def _share(value: float, low: float, high: float) -> float:
@@ -101,33 +129,34 @@ def _y(value: float, top: float) -> float:
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top)
 
 
+def _place(number: float) -> str:
+    """A place in the picture: its units are finer than what an eye tells apart."""
+    return str(round(number))
+
+
 def _short(number: float) -> str:
     """At most one decimal; SVG needs a point whatever the language."""
     return f"{number:.1f}".removesuffix(".0")
 
 
-def _grid(top: float, written: Callable[[float], str]) -> Markup:
-    lines = []
+def _grid(top: float, written: Callable[[float], str]) -> str:
+    lines, texts = "", ""
     for value in (0.0, top / 2, top):
         y = _short(_y(value, top))
-        lines.append(
-            Markup('<path class="grid" d="M{} {}H{}"/><text x="{}" y="{}" dy="4" text-anchor="end">{}</text>').format(
-                LEFT, y, WIDTH - RIGHT, LEFT - 6, y, written(value)
-            )
-        )
-    return Markup("").join(lines)
+        lines += f"M{LEFT} {y}H{WIDTH - RIGHT}"
+        texts += f'<text x="{LEFT - 6}" y="{y}" dy="4" text-anchor="end">{escape(written(value))}</text>'
+    return f'<path class="grid" d="{lines}"/>{texts}'
 
 
-def _limit(line: Line, top: float) -> Markup:
+def _limit(line: Line, top: float) -> str:
     if line.limit is None:
-        return Markup("")
+        return ""
     y = _y(line.limit, top)
-    return Markup('<path class="limit" d="M{} {}H{}"/><text class="limit" x="{}" y="{}">{}</text>').format(
-        LEFT, _short(y), WIDTH - RIGHT, LEFT + 4, _short(y - 5), line.limit_label
-    )
+    drawn = f'<path class="limit" d="M{LEFT} {_short(y)}H{WIDTH - RIGHT}"/>'
+    return f'{drawn}<text class="limit" x="{LEFT + 4}" y="{_short(y - 5)}">{escape(line.limit_label)}</text>'
 
 
-def _segments(points: Sequence[tuple[float, float] | None]) -> list[Markup]:
+def _segments(points: Sequence[tuple[float, float] | None]) -> list[str]:
     """One line with the area under it for every run of buckets without a gap."""
     runs: list[list[tuple[float, float]]] = [[]]
     for point in points:
@@ -138,33 +167,33 @@ def _segments(points: Sequence[tuple[float, float] | None]) -> list[Markup]:
     return [_run(run) for run in runs if len(run) > 1]
 
 
-def _run(run: Sequence[tuple[float, float]]) -> Markup:
-    path = "L".join(f"{_short(x)} {_short(y)}" for x, y in run)
-    floor = _short(HEIGHT - BOTTOM)
-    area = f"M{_short(run[0][0])} {floor}L{path}V{floor}Z"
-    return Markup('<path class="area" d="{}"/><path class="stroke" d="M{}"/>').format(area, path)
+def _run(run: Sequence[tuple[float, float]]) -> str:
+    path = "L".join(f"{_place(x)} {_place(y)}" for x, y in run)
+    floor = _place(HEIGHT - BOTTOM)
+    area = f"M{_place(run[0][0])} {floor}L{path}V{floor}Z"
+    return f'<path class="area" d="{area}"/><path class="stroke" d="M{path}"/>'
 
 
-def _dots(points: Sequence[tuple[float, float] | None]) -> Markup:
-    return Markup("").join(
-        Markup('<circle cx="{}" cy="{}" r="2.5"/>').format(_short(p[0]), _short(p[1])) for p in points if p
-    )
+def _dots(points: Sequence[tuple[float, float] | None]) -> str:
+    """A dot where no line leads to: its neighbours are gaps."""
+    around = [None, *points, None]
+    alone = [p for before, p, after in zip(around, points, around[2:], strict=False) if p and not before and not after]
+    return "".join(f'<circle cx="{_place(x)}" cy="{_place(y)}" r="2.5"/>' for x, y in alone)
 
 
-def _last(line: Line, points: Sequence[tuple[float, float] | None], written: Callable[[float], str]) -> Markup:
+def _last(line: Line, points: Sequence[tuple[float, float] | None], written: Callable[[float], str]) -> str:
     """The newest bucket's value, written above its dot."""
     if not points or points[-1] is None or line.values[-1] is None:
-        return Markup("")
+        return ""
     x, y = points[-1]
-    return Markup('<circle class="last" cx="{}" cy="{}" r="4"/><text class="last" x="{}" y="{}">{}</text>').format(
-        _short(x), _short(y), WIDTH - 4, _short(max(y - 9, 11)), written(line.values[-1])
-    )
+    text = f'<text class="last" x="{WIDTH - 4}" y="{_place(max(y - 9, 11))}">{escape(written(line.values[-1]))}</text>'
+    return f'<circle class="last" cx="{_place(x)}" cy="{_place(y)}" r="4"/>{text}'
 
 
-def _time_axis(labels: Sequence[str]) -> Markup:
+def _time_axis(labels: Sequence[str]) -> str:
     if not labels:
-        return Markup("")
+        return ""
     y = HEIGHT - 7
-    first = Markup('<text x="{}" y="{}">{}</text>').format(LEFT, y, escape(labels[0]))
-    last = Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(WIDTH - 4, y, escape(labels[-1]))
+    first = f'<text x="{LEFT}" y="{y}">{escape(labels[0])}</text>'
+    last = f'<text x="{WIDTH - 4}" y="{y}" text-anchor="end">{escape(labels[-1])}</text>'
     return first + last if len(labels) > 1 else last

@@ -39,7 +39,7 @@ def page(data: Data, read: Sequence[Data], texts: Texts, config: Config) -> dict
     quarters = config.outcomes.benchmarks.expansion_share_quarters
     tables = [split_table(split, data, texts) for split in SPLITS]
     return {
-        "quarter": data["quarter"],
+        "quarter": None if data["quarter"] is None else texts.quarter(data["quarter"]),
         "level": texts.percent(data["confidence"]),
         "leads": texts.ngettext("{n} lead", "{n} leads", data["total"]["created"]),
         "nothing": not data["total"]["created"],
@@ -133,7 +133,8 @@ def _funnel(data: Data, t: Texts) -> list[dict[str, Any]]:
     if not created:
         return []
     label = t.gettext("Created")
-    bar = charts.funnel_bar(1.0, 1.0, None, None, None, f"{label}: {t.number(created)}")
+    told = t.gettext("{metric}: {value}", metric=label, value=t.number(created))
+    bar = charts.funnel_bar(1.0, 1.0, None, None, None, told)
     first = {
         "label": label,
         "count": t.number(created),
@@ -216,7 +217,7 @@ def _trends(data: Data, t: Texts) -> list[dict[str, Any]]:
     lines = data["splits"]["quarter"][-MOST_QUARTERS:]
     if not lines:
         return []
-    labels = [(f"Q{line['name'][5:]}", line["name"][:4]) for line in lines]
+    labels = [(t.short_quarter(line["name"]), line["name"][:4]) for line in lines]
     found = [_rate_trend(stage, lines, labels, data, t) for stage in STAGES]
     created = [Point(line["created"], told=_told(line, t.number(line["created"]), t)) for line in lines]
     found.append(_columns(t.gettext("Leads created"), created, labels, t.short_number, t))
@@ -236,7 +237,7 @@ def _won_point(line: Data, t: Texts) -> Point:
 
 
 def _told(line: Data, figure: str, t: Texts) -> str:
-    return t.gettext("{quarter}: {figure}", quarter=line["name"], figure=figure)
+    return t.gettext("{quarter}: {figure}", quarter=t.quarter(line["name"]), figure=figure)
 
 
 def _rate_trend(

@@ -140,12 +140,15 @@ def rejection_types(data: Data, t: Texts) -> list[dict[str, Any]]:
             "fix": None if r["fix"] is None else word(t, words.FIX, r["fix"]),
             "proposal": words.proposal(t, r["proposal"]),
             "texts": r["texts"],
-            "svg": charts.share_bar(
-                r["share"]["value"], f"{word(t, words.REASON, r['name'])}: {t.percent(r['share']['value'])}"
-            ),
+            "svg": charts.share_bar(r["share"]["value"], _told(r, t)),
         }
         for r in data["rejections"]
     ]
+
+
+def _told(rejected: Data, t: Texts) -> str:
+    name, share = word(t, words.REASON, rejected["name"]), t.percent(rejected["share"]["value"])
+    return t.gettext("{metric}: {value}", metric=name, value=share)
 
 
 def experiments(read: Sequence[Data], t: Texts) -> list[dict[str, Any]]:
@@ -181,8 +184,7 @@ def _effect(e: Data, t: Texts) -> dict[str, Any]:
         return "–" if value is None else t.money(round(value)) if money else t.percent(value, 1)
 
     def apart(value: float) -> str:
-        sign = "+" if value > 0 else ""
-        return f"{sign}{t.money(round(value))}" if money else words.points(t, value)
+        return t.signed_money(round(value)) if money else words.points(t, value)
 
     known = e["low"] is not None and e["high"] is not None
     return {

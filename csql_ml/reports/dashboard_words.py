@@ -91,6 +91,8 @@ def group(t: Texts, split: str, name: str) -> str:
     """What a group of a split is called."""
     if name == UNKNOWN:
         return t.gettext("No CSM") if split == "csm" else t.gettext("Not known")
+    if split == "quarter":
+        return t.quarter(name)
     words = {"type": w.LEAD_TYPE, "band": w.BAND}
     return w.word(t, words[split], name) if split in words else name
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from csql_ml import in_place
 from csql_ml.errors import OutputError
 
 #: Marks a folder this tool wrote and may therefore replace.
@@ -26,20 +26,21 @@ def replaced_whole(out: Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        ``out`` is a file or holds something else, or the disk refuses.
+        ``out`` is a file or holds something else, another process is writing it, or the disk refuses.
     """
-    _check_replaceable(out)
-    partial = out.parent / f".{out.name}.partial-{os.getpid()}"
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        (partial / MARKER).write_bytes(b"csql report\n")
-        _swap(partial, out)
+        with in_place.only_writer(out):
+            _check_replaceable(out)
+            fresh = in_place.fresh_folder(out)
+            try:
+                fresh.chmod(0o755)
+                yield fresh
+                (fresh / MARKER).write_bytes(b"csql report\n")
+                in_place.put_folder(fresh, out)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"the report cannot be written to {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_replaceable(out: Path) -> None:
@@ -50,17 +51,3 @@ def _check_replaceable(out: Path) -> None:
             raise OutputError(f"{out} holds something that is not a report; give --out a new or empty folder")
     except OSError as error:
         raise OutputError(f"{out} cannot be used: {error.strerror or error}") from error
-
-
-def _swap(partial: Path, out: Path) -> None:
-    """Put the finished folder in place; the earlier report comes back if that fails."""
-    earlier = out.parent / f".{out.name}.earlier-{os.getpid()}"
-    if out.exists():
-        out.rename(earlier)
-    try:
-        partial.rename(out)
-    except OSError:
-        if earlier.exists():
-            earlier.rename(out)
-        raise
-    shutil.rmtree(earlier, ignore_errors=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from csql_ml.monitoring.realised import Bin
+from csql_ml.reports.chart import axis_top
 
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 40, 12, 12, 34
@@ -26,7 +27,7 @@ def tenths_chart(
     shares: Sequence[float], reference: Sequence[float], labels: Sequence[str], title: str, written: Written
 ) -> Markup:
     """Two bars for each part of the scale: the reference's share of accounts and the run's."""
-    top = max([*shares, *reference, 0.01])
+    top = axis_top([*shares, *reference])
     step = (WIDTH - LEFT - RIGHT) / len(shares)
     body = [_frame(top, written)]
     for i, (run, before) in enumerate(zip(shares, reference, strict=True)):
@@ -43,7 +44,7 @@ def tenths_chart(
 
 def calibration_chart(bins: Sequence[Bin], written: Written, title: str) -> Markup:
     """Foretold against realised rates with their intervals; on the diagonal they agree."""
-    top = max([b.foretold for b in bins] + [b.realised.high or 0.0 for b in bins] + [0.01])
+    top = axis_top([b.foretold for b in bins] + [b.realised.high or 0.0 for b in bins])
 
     def x(value: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * value / top

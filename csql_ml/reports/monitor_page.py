@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from csql_ml.reports.render import compact_css, environment, html_bytes, inline,
 from csql_ml.reports.texts import Texts
 
 _PARTS = 10
+_WHOLE = 1e-6
 
 
 def page(found: Monitored, words: MonitorTexts) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def _score(drift: Drift, words: MonitorTexts) -> dict[str, Any]:
     title = texts.gettext("{name}: share of accounts by value", name=words.name(drift.name))
     return {
         "name": words.name(drift.name),
-        "chart": tenths_chart(now, before, below, title, texts.percent),
+        "chart": tenths_chart(now, before, below, title, _axis(texts)),
         "rows": [
             {"name": n, "before": texts.percent(b, 1), "now": texts.percent(a, 1)}
             for n, b, a in zip(names, before, now, strict=True)
@@ -131,6 +132,11 @@ def parts(drift: Drift) -> tuple[list[float], list[float], list[float]]:
     edges = [0, *(c + 1 for c in cuts)]
     before, now = (np.add.reduceat(d.counts, edges) / d.known for d in (drift.reference, drift.run))
     return [drift.reference.limits[c] for c in cuts], before.tolist(), now.tolist()
+
+
+def _axis(texts: Texts) -> Callable[[float], str]:
+    """Shares at an axis: a decimal only where a whole per cent would not be true."""
+    return lambda share: texts.percent(share, 0 if abs(share * 100 - round(share * 100)) < _WHOLE else 1)
 
 
 # --- realised results -------------------------------------------------------------------------------------------------
@@ -172,7 +178,7 @@ def _calibration(results: Sequence[Realised], texts: Texts) -> dict[str, Any] | 
         }
         for b in newest.bins
     ]
-    return {"title": title, "chart": calibration_chart(newest.bins, texts.percent, title), "rows": rows}
+    return {"title": title, "chart": calibration_chart(newest.bins, _axis(texts), title), "rows": rows}
 
 
 def _share(found: Share, texts: Texts) -> str:

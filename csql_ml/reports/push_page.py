@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from csql_ml.reports import wording as w
+from csql_ml.reports.evidence_text import capitalised
 from csql_ml.reports.lead_texts import field_label
 from csql_ml.reports.render import compact_css, environment, html_bytes, inline, minified_css
 from csql_ml.reports.run_folder import Run
@@ -30,6 +31,18 @@ REASON = {
     "cooldown": N_("A lead of this account was rejected or lost only recently."),
     "duplicate": N_("Another lead of the same account and motion stands higher in this run."),
 }
+#: The notes of `csql_ml.handoff.note`.
+NOTE = (
+    N_("run {run} is as of {as_of}; a run as of {newest} was handed over before: no lead is changed"),
+    N_("run {run} is as of {as_of}; a run as of {newest} was handed over before: no score is changed"),
+    N_("{count} leads have no account executive: name some under delivery.routing"),
+    N_("experiment {experiment} holds out {count} leads of this run until {until}"),
+    N_(
+        "experiment {experiment} holds out {count} leads of this run until {until}; {known} of them were handed over "
+        "before and stay as they are"
+    ),
+)
+_DAYS = ("as_of", "newest", "until")
 KIND = {"lead": N_("Leads"), "score": N_("Scores")}
 STATUS = {"open": N_("Open"), "withdrawn": N_("Withdrawn")}
 
@@ -58,10 +71,22 @@ def page(data: Mapping[str, Any], run: Run, texts: Texts) -> dict[str, Any]:
     return {
         "sink": data["sink"],
         "kinds": kinds,
-        "notes": data["notes"],
+        "notes": [_note(said, texts) for said in data["note_messages"]],
         "findings": data["findings"],
         "nothing": not any(kind["sections"] for kind in kinds),
     }
+
+
+def _note(said: Mapping[str, Any], texts: Texts) -> str:
+    """A note about the push as a sentence."""
+    values = {name: _note_value(name, value, texts) for name, value in said["values"].items()}
+    return capitalised(texts.gettext(said["message"], **values)) + "."
+
+
+def _note_value(name: str, value: Any, texts: Texts) -> str:
+    if name in _DAYS:
+        return texts.date(date.fromisoformat(str(value)[:10]))
+    return texts.number(value) if isinstance(value, int) else str(value)
 
 
 def _tile(action: str, count: int, texts: Texts) -> dict[str, str]:

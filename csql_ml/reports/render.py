@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_lowercase
@@ -13,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from csql_ml.reports.site import Site
+from csql_ml.reports.site import Site, account_path
 from csql_ml.reports.texts import Texts
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
@@ -23,6 +24,12 @@ _SPACE = re.compile(r"\s+")
 _CONSTANT = re.compile(r"(--[\w-]+):([^;{}]+)[;}]")
 _PROPERTY = re.compile(r"--[a-z]\w*(?:-\w+)*")
 _LOOSE = re.compile(r"\s*([{};,>])\s*")
+#: Rules of the common style sheet that account pages, which must stay small, have no use for.
+_LISTS_ONLY = re.compile(r"(?<=\})(?:\.hidden|\[hidden\])\{[^}]*\}")
+#: What would end a string in a style sheet, or the style sheet.
+_UNQUOTABLE = re.compile(r'["\\<>\n]')
+_EMPTY_LINES = re.compile(r"\n\s*\n")
+_QUOTED = re.compile(r'="([\w.%-]+)"(?=[ >])')
 #: Characters no HTML page may hold.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -45,30 +52,56 @@ class Renderer:
     """
 
     def __init__(self, site: Site) -> None:
+        self.site = site
         self._environment = environment(site.texts)
         self._common = _common(site)
         self._account = self._environment.get_template("account.html.j2")
         self._list = self._environment.get_template("list.html.j2")
-        self._account_style = inline(compact_css(minified_css("base.css") + minified_css("account.css")))
+        account_css = _LISTS_ONLY.sub("", minified_css("base.css")) + minified_css("account.css")
+        self._account_style = inline(compact_css(account_css))
         list_css = minified_css("base.css") + minified_css("list.css") + _bar_widths() + _narrow_labels(site.texts)
         self._list_style = inline(compact_css(list_css))
+        self._sheet = self._environment.get_template("standup_site.html.j2")
+        self._sheet_style = inline(compact_css(minified_css("base.css") + minified_css("standup.css")))
         self._script = inline(minified_js("list.js"))
 
     def account(self, page: dict[str, Any]) -> bytes:
         """The page of one account, which lies one folder below the index."""
-        return self._page(self._account, page, root="../", style=self._account_style, script=None)
+        values = self._common | {"page": page, "root": "../", "style": self._account_style, "script": None}
+        return encoded(tight(self._account.render(values)))
 
-    def accounts(self, page: dict[str, Any], root: str = "") -> bytes:
-        """A page with many accounts; ``root`` leads from its folder to the index's."""
+    def accounts(self, page: dict[str, Any]) -> bytes:
+        """A page with many accounts."""
+        root = "../" * page["path"].count("/")
         return self._page(self._list, page, root=root, style=self._list_style, script=self._script)
+
+    def sheet(self, page: dict[str, Any], root: str, known: Collection[str]) -> bytes:
+        """A sheet of the stand-up; ``root`` leads from its folder to the index's, ``known`` accounts have a page."""
+        style = self._sheet_style
+        return self._page(self._sheet, page, root=root, accounts=root, known=known, style=style, script=None)
 
     def _page(self, template: Template, page: dict[str, Any], **more: Any) -> bytes:
         return html_bytes(template, page=page, **self._common, **more)
 
 
+def tight(html: str) -> str:
+    """HTML without empty lines, and without quotes round plain words in what was drawn.
+
+    Only what follows the style sheet is touched (its hash stands in the security policy), and no script may follow.
+    Texts cannot be met: in them quotes are escaped.
+    """
+    head, end, body = html.partition("</style>")
+    return head + end + _QUOTED.sub(lambda found: f"={found[1]}", _EMPTY_LINES.sub("\n", body))
+
+
 def html_bytes(template: Template, **values: Any) -> bytes:
     """A template filled in; characters that no page may hold are replaced."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", template.render(**values)).encode()
+    return encoded(template.render(**values))
+
+
+def encoded(html: str) -> bytes:
+    """UTF-8; characters that no page may hold are replaced."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", html).encode()
 
 
 def inline(content: str) -> Inline:
@@ -110,14 +143,15 @@ def minified_js(name: str) -> str:
 
 
 def _bar_widths() -> str:
-    """Widths of the bars in a list, in steps of 2 %: a class is shorter than a drawing in each of 5,000 rows."""
+    """Widths of the bars in a list, in steps of 2 %: a class is shorter than a drawing in each of 2,000 rows."""
     return "".join(f".w{i}{{--w:{2 * i}%}}" for i in range(51))
 
 
 def _narrow_labels(texts: Texts) -> str:
     """Words that stand before a value where there is no room for the head of the table."""
-    label = re.sub(r'["\\\\<>\n]', "", texts.gettext("Expected ARR"))
-    return f'.list{{--expected:"{label}"}}'
+    words = {"expected": texts.gettext("Expected ARR"), "release": texts.gettext("Released when")}
+    labels = "".join(f'--{name}:"{_UNQUOTABLE.sub("", word)}";' for name, word in words.items())
+    return f".list{{{labels}}}"
 
 
 def environment(texts: Texts) -> Environment:
@@ -131,13 +165,18 @@ def environment(texts: Texts) -> Environment:
         auto_reload=False,
     )
 
+    known: dict[str, Markup] = {}
+
     def gettext(message: str, **values: Any) -> Markup:
         """Message with its values; a value is escaped unless it is markup. Without values the names stay open."""
-        text = Markup(escape(texts.template(message)))
+        text = known.get(message)
+        if text is None:
+            text = known[message] = Markup(escape(texts.template(message)))
         return text.format(**values) if values else text
 
     found.globals.update(_=gettext, missing=texts.missing)
     found.filters["isolated"] = _isolated
+    found.filters["account_path"] = account_path
     return found
 
 
@@ -166,6 +205,7 @@ def _common(site: Site) -> dict[str, Any]:
         "run_id": run.run_id,
         "model_version": run.model_version,
         "prior": site.prior,
+        "standup": site.sheets is not None,
         "rules": run.champion_kind == "rules",
         "prior_rate": texts.percent(site.config.baseline.prior_rate),
         "capacity": texts.number(site.config.scoring.capacity_per_portfolio),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from csql_ml.config import Config
 from csql_ml.reports import wording as w
 from csql_ml.reports.evidence_text import Facts
 from csql_ml.reports.filenames import page_name
+from csql_ml.reports.history import History
 from csql_ml.reports.run_folder import Run
 from csql_ml.reports.texts import Texts
 
 ACCOUNT_FOLDER = "account"
 PORTFOLIO_FOLDER = "csm"
+STANDUP_FOLDER = "standup"
 #: No id turns into this name: names made of ids begin with a letter or digit, or end in a hash.
 UNASSIGNED = "_unassigned.html"
 
@@ -23,7 +25,9 @@ UNASSIGNED = "_unassigned.html"
 class Site:
     """One report being built.
 
-    ``portfolio_sizes`` counts the accounts per CSM (None: accounts without one); ``total`` counts them all.
+    ``portfolio_sizes`` counts the accounts per CSM (None: accounts without one); ``total`` counts them all. ``history``
+    knows where accounts stood in earlier runs. ``sheets`` are the CSMs with a sheet of the weekly stand-up; None: the
+    report has no such sheets.
     """
 
     run: Run
@@ -32,6 +36,8 @@ class Site:
     config: Config
     portfolio_sizes: Mapping[str | None, int]
     total: int
+    history: History = field(default_factory=History)
+    sheets: Collection[str | None] | None = None
 
     @property
     def as_of(self) -> date:
@@ -65,3 +71,14 @@ def account_path(account_id: str) -> str:
 def portfolio_path(csm_id: str | None) -> str:
     """Path of a portfolio's page inside the report."""
     return f"{PORTFOLIO_FOLDER}/{page_name(csm_id) if csm_id else UNASSIGNED}"
+
+
+def part_path(path: str, number: int) -> str:
+    """Path of the ``number``-th page (from 1) of a list that goes on; no id turns into a name with a dot in it.
+
+    Examples
+    --------
+    >>> part_path("index.html", 1), part_path("index.html", 2)
+    ('index.html', 'index.2.html')
+    """
+    return path if number == 1 else f"{path.removesuffix('.html')}.{number}.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import copy
 from datetime import date
 from decimal import Decimal
@@ -10,18 +11,22 @@ from math import floor, log10
 from typing import Any
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_compact_currency, format_compact_decimal, get_currency_precision
 
 from csql_ml.metrics.definition import Unit
 from csql_ml.reports.catalogue import PSEUDO_LANGUAGE, Catalogue
 
 _MINUS = "\N{MINUS SIGN}"
+_DIGITLESS = re.compile(r"\D")
+_QUARTER = re.compile(r"([1-9]\d{3})Q([1-4])")
 _CACHED = 1 << 15
 #: Amounts from here on are written without cents.
 _WHOLE_FROM = 1
 #: Numbers from here on are shortened where there is little room.
 _SHORTENED_FROM = 1000
+#: CLDR's ``minimumGroupingDigits`` where it is 2: numbers below 10,000 are written without separator. Babel lacks it.
+_UNGROUPED_BELOW = {"es": 10_000}
 
 
 class Texts:
@@ -48,15 +53,18 @@ class Texts:
         return text.format(**values) if values else text
 
     def ngettext(self, singular: str, plural: str, count: float, **values: Any) -> str:
-        """The plural form for ``count``; ``{n}`` is the formatted count."""
-        text = self._catalogue.plural(singular, plural, count)
+        """The plural form for ``count``, which ``{n}`` shows as a whole number."""
+        text = self._catalogue.plural(singular, plural, round(count))
         return text.format(n=self.number(count), **values)
 
     def template(self, message: str, count: float | None = None) -> str:
-        """The message in this language with its ``{names}`` left open, in the plural form for ``count`` if given."""
+        """The message in this language with its ``{names}`` left open, in the plural form for ``count`` if given.
+
+        A count is taken as `value` writes it, with at most one decimal: what reads "1" is a singular.
+        """
         if count is None:
             return self._catalogue.singular(message)
-        return self._catalogue.plural(message, message, count)
+        return self._catalogue.plural(message, message, round(count, 1))
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number with at most ``digits`` decimals."""
@@ -66,7 +74,8 @@ class Texts:
         """A number for axes: 12K instead of 12,000."""
         if abs(value) < _SHORTENED_FROM:
             return self.number(value, 1)
-        return self._mark(format_compact_decimal(value, locale=self._locale, fraction_digits=1))
+        short = format_compact_decimal(value, locale=self._locale, fraction_digits=1)
+        return self._shorter(short, self.number(value))
 
     def percent(self, share: float | Decimal, digits: int = 0) -> str:
         """A share (0 to 1) as a percentage with exactly ``digits`` decimals."""
@@ -76,9 +85,13 @@ class Texts:
         """A relative change as a percentage with its sign."""
         return self._mark(_sign(change) + _percent(self._locale, abs(change), 0))
 
-    def signed_number(self, value: float) -> str:
-        """A difference with its sign and at most one decimal."""
-        return self._mark(_sign(value) + _decimal(self._locale, abs(value), 0, 1))
+    def signed_number(self, value: float, digits: int = 1) -> str:
+        """A difference with its sign and at most ``digits`` decimals."""
+        return self._mark(_sign(value) + _decimal(self._locale, abs(value), 0, digits))
+
+    def signed_money(self, amount: float) -> str:
+        """A difference of amounts in whole units of the currency, with its sign."""
+        return self._mark(_sign(amount) + _money(self._locale, self.currency, abs(amount)))
 
     def tenths(self, tenths: int) -> str:
         """Tenths of a percentage point as a percentage: 342 is 34.2 %."""
@@ -98,11 +111,26 @@ class Texts:
             return self.money(amount)
         digits = 1 if abs(amount) >= _SHORTENED_FROM**2 else 0
         short = format_compact_currency(amount, self.currency, locale=self._locale, fraction_digits=digits)
-        return self._mark(short)
+        return self._shorter(short, self.money(amount))
+
+    def _shorter(self, short: str, full: str) -> str:
+        """The short form, or the full one where the language has none, as for German thousands."""
+        same = _DIGITLESS.sub("", short) == _DIGITLESS.sub("", full)
+        return full if same else self._mark(short.replace("-", _MINUS))
 
     def date(self, day: date) -> str:
         """A calendar day."""
         return self._mark(_date(self._locale, day))
+
+    def quarter(self, name: str) -> str:
+        """A calendar quarter such as 2026Q3, as the language writes it."""
+        day = _first_day(name)
+        return name if day is None else self._mark(format_skeleton("yQQQ", day, locale=self._locale))
+
+    def short_quarter(self, name: str) -> str:
+        """A calendar quarter without its year."""
+        day = _first_day(name)
+        return name if day is None else self._mark(format_date(day, "QQQ", locale=self._locale))
 
     def days(self, count: float) -> str:
         """A length in days."""
@@ -147,6 +175,12 @@ class Texts:
 
     def _mark(self, formatted: str) -> str:
         return f"⟦{formatted}⟧" if self._pseudo else formatted
+
+
+def _first_day(quarter: str) -> date | None:
+    """The first day of a quarter such as 2026Q3; None for another text."""
+    found = _QUARTER.fullmatch(quarter)
+    return date(int(found[1]), 3 * int(found[2]) - 2, 1) if found else None
 
 
 def _three_digits(value: float) -> int:
@@ -197,5 +231,6 @@ def _date(locale: str, day: date) -> str:
 def _applied(pattern: Any, locale: str, value: float | Decimal, **more: Any) -> str:
     """The number in the pattern, with a real minus sign, and none before a number that is rounded to zero."""
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
-    text: str = pattern.apply(exact, locale, **more)
+    grouped = abs(round(exact, pattern.frac_prec[1])) >= _UNGROUPED_BELOW.get(locale, 0)
+    text: str = pattern.apply(exact, locale, group_separator=grouped, **more)
     return text.replace("-", _MINUS if any(c in "123456789" for c in text) else "")

@@ -14,6 +14,7 @@ from csql_ml.config import Config
 from csql_ml.errors import BundleError
 from csql_ml.metrics.compiler import Compiled
 from csql_ml.metrics.definition import Metric
+from csql_ml.metrics.row_counts import Read
 from csql_ml.model.bundle import Champion
 from csql_ml.model.bundle_state import checksums, from_files, version_of
 from csql_ml.run_files import json_text
@@ -45,7 +46,7 @@ class Job:
     Attributes
     ----------
     sources
-        Input tables per metric, for the evidence.
+        What is read for each metric, for the evidence: see `csql_ml.explain.evidence.source_of`.
     absent
         Optional input tables that there are not.
     """
@@ -53,7 +54,7 @@ class Job:
     as_of: date
     config: Config
     metrics: tuple[Metric, ...]
-    sources: Mapping[str, str]
+    sources: Mapping[str, Sequence[Read]]
     absent: tuple[str, ...]
     columns: Columns
     champion: Champion
@@ -94,7 +95,7 @@ class Job:
             as_of=date.fromisoformat(state["as_of"]),
             config=Config.model_validate(state["config"]),
             metrics=tuple(_metric_from(m) for m in state["metrics"]),
-            sources=state["sources"],
+            sources={name: tuple((t, days) for t, days in reads) for name, reads in state["sources"].items()},
             absent=tuple(state["absent"]),
             columns=Columns(**{name: tuple(values) for name, values in state["columns"].items()}),
             champion=_champion(state["bundle"], state["model_version"]),

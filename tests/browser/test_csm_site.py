@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from csql_ml import standup
 from csql_ml.config import Config
-from csql_ml.reports import evidence_text, report
-from tests.reports.sample_run import METRICS, accounts, write_run
+from csql_ml.reports import build_lists, evidence_text, report
+from csql_ml.reports.catalogue import load
+from csql_ml.reports.evidence_text import Facts
+from csql_ml.reports.render import Renderer
+from csql_ml.reports.run_folder import open_run
+from csql_ml.reports.site import Site
+from csql_ml.reports.texts import Texts
+from tests.reports.sample_run import METRICS, accounts, earlier_accounts, write_run
 
 pytestmark = pytest.mark.browser
 
@@ -35,8 +43,17 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evidence_text, "registry", lambda: METRICS)
         run = write_run(folder / "run", SAMPLE)
+        old = write_run(folder / "old", earlier_accounts(SAMPLE, 1), as_of="2026-06-01")
+        config = Config(delivery={"outbox": folder / "outbox.sqlite"})
         return {
-            language: report(run, folder / language, language=language, config=Config()).index.parent
+            language: report(
+                run,
+                folder / language,
+                language=language,
+                config=config,
+                earlier=[old],
+                standup=standup.digest(config, run, old, language=language),
+            ).index.parent
             for language in ("en", "qps")
         }
 
@@ -202,8 +219,10 @@ def test_the_keyboard_is_enough(watched: Watched) -> None:
 
 
 def test_every_page_opens_without_a_complaint(watched: Watched) -> None:
-    folders = [sorted(watched.site.glob(pattern)) for pattern in ("*.html", "csm/*.html", "account/*.html")]
-    for path in (*folders[0], *folders[1], *folders[2][:25]):
+    patterns = ("*.html", "csm/*.html", "standup/**/*.html", "account/*.html")
+    *lists, pages = [sorted(watched.site.glob(pattern)) for pattern in patterns]
+    assert all(lists)
+    for path in (*(one for found in lists for one in found), *pages[:25]):
         page = watched.open(path.relative_to(watched.site).as_posix())
         assert page.locator("h1").count() == 1
 
@@ -213,7 +232,8 @@ def test_every_page_opens_without_a_complaint(watched: Watched) -> None:
 def test_nothing_runs_over_the_edge(browser: Browser, sites: dict[str, Path], language: str, width: int) -> None:
     """Pseudo texts are a third longer than English; the 300-character name is among the accounts."""
     watched = Watched(browser, sites[language], viewport={"width": width, "height": 800})
-    names = ["index.html", "held.html", "nurture.html", "csm/csm_01.html"]
+    names = ["index.html", "held.html", "nurture.html", "advocates.html", "csm/csm_01.html"]
+    names += ["standup/index.html", "standup/csm/csm_01.html"]
     for name in [*names, *(f"account/{one['account_id']}.html" for one in SAMPLE[:14])]:
         page = watched.open(name)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
@@ -239,6 +259,67 @@ def test_print_leaves_out_what_paper_cannot_do(watched: Watched) -> None:
         "rgb(255, 255, 255)",
         "rgb(246, 247, 249)",
     )
+
+
+@pytest.mark.parametrize("name", ["index.html", "held.html", "account/acct_00020.html", "standup/index.html"])
+def test_a_page_becomes_a_pdf(watched: Watched, name: str) -> None:
+    page = watched.open(name)
+    pdf = page.pdf(prefer_css_page_size=True, tagged=True)
+    assert pdf.startswith(b"%PDF-")
+    [sheets] = re.findall(rb"/Type /Pages\s*/Count (\d+)|/Count (\d+)\s*/Type /Pages", pdf)[:1]
+    assert 1 <= int(b"".join(sheets)) <= 12
+    # Headings and tables are such on paper, too: what reads the file aloud finds its way.
+    assert b"/H1" in pdf
+    assert b"/Table" in pdf
+
+
+def test_the_stand_up_leads_to_the_accounts_and_back(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.get_by_role("link", name="Stand-up").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Stand-up")
+    page.locator("main a[href*='account/']").first.click()
+    expect(page).to_have_url(re.compile(r"/account/acct_\d+\.html$"))
+    page.get_by_role("link", name="Advocates").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Advocates")
+
+
+def test_a_filter_of_2000_rows_takes_a_tenth_of_a_second(browser: Browser, tmp_path: Path) -> None:
+    """The median of many, so that a machine with other work does not decide."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence_text, "registry", lambda: METRICS)
+        rows = accounts(2000, seed=11, csms=30)
+        run = open_run(write_run(tmp_path / "run", rows))
+        words = Texts(load("en"), "USD")
+        site = Site(run, words, Facts(words, METRICS), Config(), {}, 2000)
+        found = [build_lists.list_row(one, site) for one in rows]
+        (tmp_path / "index.html").write_bytes(Renderer(site).accounts(next(build_lists.team_index(found, site))))
+    watched = Watched(browser, tmp_path, viewport={"width": 1440, "height": 900})
+    times = watched.open("index.html").evaluate(FILTERS)
+    watched.context.close()
+    assert len(times) > 30
+    assert median(times) < 100, times
+
+
+# Milliseconds from a change of the form until the page is laid out again.
+FILTERS = """
+() => {
+  const form = document.querySelector("form.filters"), taken = [];
+  const change = (name, value) => {
+    const field = form.elements[name], begun = performance.now();
+    field.value = value;
+    field.dispatchEvent(new Event("input", {bubbles: true}));
+    document.querySelector("table.list").getBoundingClientRect();
+    taken.push(performance.now() - begun);
+  };
+  for (let round = 0; round < 4; round++) {
+    for (const text of ["n", "nor", "northwind", "zzz", ""]) change("q", text);
+    for (const status of ["qualified", "not_yet", ""]) change("status", status);
+    change("band", "high");
+    change("band", "");
+  }
+  return taken;
+}
+"""
 
 
 def test_dark_and_light_differ_and_both_are_readable(browser: Browser, sites: dict[str, Path]) -> None:

@@ -41,6 +41,8 @@ def test_it_has_every_section_in_order(card):
         "Lift",
         "How far the model has moved from the rules",
         "Features",
+        "Suspicious columns",
+        "Stability of reasons",
         "Limits",
         "How to go back",
     ]

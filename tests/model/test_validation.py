@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self) -> None:
         self.trained_on: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
 
-    def __call__(self, table, y, accounts):
+    def __call__(self, table, y, accounts, weight=None):
         self.trained_on.append((table, y, accounts))
         self.rate = float(y.mean())
         return self

@@ -31,7 +31,7 @@ WEIGHTS = {"engagement": 0.5, "fit": 0.0, "intent": 0.5}
 QUARTERS = tuple(date(2023 + q // 4, 3 * (q % 4) + 1, 1) for q in range(12))
 HORIZON = timedelta(days=181)
 CONFIG = Config.model_validate(
-    {"model": {"bootstrap": 60, "min_positives": 20, "bags": 1, "reference_size": 40, "test_snapshots": 3}}
+    {"model": {"bootstrap": 60, "min_positives": 20, "bags": 1, "refits": 3, "reference_size": 40, "test_snapshots": 3}}
 )
 
 

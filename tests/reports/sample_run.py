@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from csql_ml.metrics.definition import Metric
+from csql_ml.run_files import EXPLANATIONS_SCHEMA, SCORES_SCHEMA
 
 Account = dict[str, Any]
 
@@ -27,6 +31,8 @@ HOSTILE_NAMES = (
     "مرحبا بالعالم",
 )
 STATUSES = ("qualified", "held_for_risk", "not_yet", "ineligible")
+_OF_ADVOCATES = ("advocacy_index", "nps_score")
+_ADVOCATES = 0.3
 GATES = ("value_proven", "next_product", "buyer_identified", "timing")
 
 
@@ -65,6 +71,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             _metric("new_sponsor", "flag", "new sponsor", "a new executive sponsor within 90 days"),
             _metric("plan", "category", "plan", "on plan {value}"),
             _metric("tickets", "count", "support tickets", "{value} support tickets in 30 days", direction=-1),
+            _metric("advocacy_index", "count", "advocacy index", "{value} of 3 signs of advocacy"),
+            _metric("nps_score", "score", "NPS answer", "newest NPS answer {value} of 10"),
             _metric("buyer_identified", "flag", "buyer identified", "the buyer is known", shown=False),
         )
     }
@@ -111,13 +119,30 @@ def reason(name: str, points: float | None, rng: random.Random, *, holes: float 
         "facts": facts if name == "seat_saturation" else {},
         "source": perhaps(rng.choice(("events", "tickets", "contracts, events"))),
         "side": "against" if (points or 0) < 0 else "for",
+        "stability": perhaps(rng.uniform(0.8, 1.0)),
+        "peers": perhaps(_peers(metric, rng)),
+        "where": perhaps(
+            [
+                {"table": table, "from": "2026-06-01", "to": "2026-06-30", "rows": rng.choice((None, 1, 1240))}
+                for table in ("contracts", "events")[: rng.randint(1, 2)]
+            ]
+        ),
     }
+
+
+def _peers(metric: Metric, rng: random.Random) -> Account | None:
+    """How the account compares with the others of its segment."""
+    if metric.unit in ("flag", "category"):
+        return None
+    low, median, high = sorted(_value(metric, rng) for _ in range(3))
+    numbers = {"quartile": rng.randint(1, 4), "low": low, "median": median, "high": high}
+    return {"segment": "mid_market", "accounts": rng.randint(8, 400), "as_of": "2026-04-01", **numbers}
 
 
 def account(number: int, rng: random.Random, *, csms: int = 12, holes: float = 0.1) -> Account:
     """One account record whose reference and points add up to its propensity."""
     status = rng.choices(STATUSES, (20, 8, 62, 10))[0]
-    shown = [name for name, metric in METRICS.items() if metric.shown]
+    shown = [name for name, metric in METRICS.items() if metric.shown and name not in _OF_ADVOCATES]
     chosen = rng.sample(shown, rng.randint(2, 6))
     points = [rng.uniform(0.01, 0.2) for _ in chosen[:4]] + [-rng.uniform(0.005, 0.03) for _ in chosen[4:]]
     reference, other = 0.0812345, rng.uniform(-0.02, 0.04)
@@ -167,7 +192,26 @@ def account(number: int, rng: random.Random, *, csms: int = 12, holes: float = 0
         "stakeholders": _people(rng),
         "trend": _trend(seats, rng, holes),
         "absent_sources": rng.choice(([], ["nps"], ["nps", "advocacy"])),
+        "interval": _interval(propensity, rng, holes),
+        "unsteady": rng.choice((0, 0, 1, 3)),
+        "comparable": _comparable(rng) if status == "not_yet" else None,
     }
+
+
+def _interval(propensity: float, rng: random.Random, holes: float) -> Account | None:
+    if rng.random() < holes:
+        return None
+    return {"low": propensity * rng.uniform(0.5, 1), "high": propensity ** rng.uniform(0.5, 1), "level": 0.9}
+
+
+def _comparable(rng: random.Random) -> Account | None:
+    """What the nearest account that got further had."""
+    kind = rng.choice(("expanded", "above_threshold", None))
+    metrics = [
+        {"metric": name, "value": perhaps, "theirs": theirs, "unit": METRICS[name].unit}
+        for name, perhaps, theirs in (("seat_saturation", 0.4, 0.9), ("usage_growth", None, 0.31), ("tickets", 9, 1))
+    ]
+    return kind and {"kind": kind, "accounts": rng.choice((1, 34)), "as_of": "2026-04-01", "metrics": metrics}
 
 
 def _company(rng: random.Random) -> str:
@@ -179,7 +223,8 @@ def _company(rng: random.Random) -> str:
 def _gate(gate: str, status: str, rng: random.Random) -> Account:
     states = ("passed",) if status == "qualified" else ("passed", "passed", "failed", "not_checked")
     state = rng.choice(states)
-    return {"gate": gate, "state": state, "because": ["seat_saturation"] if state == "passed" else []}
+    openers = ["seat_saturation", *(["advocacy_index"] if gate == "value_proven" and rng.random() < _ADVOCATES else [])]
+    return {"gate": gate, "state": state, "because": openers if state == "passed" else []}
 
 
 def _risks(rng: random.Random) -> list[Account]:
@@ -236,9 +281,43 @@ def plain_account(**values: Any) -> dict[str, Any]:
     return account(50, random.Random(5), holes=0) | {"rank": 1, "rank_in_portfolio": 1, "percentile": 0.965} | values
 
 
+def earlier_accounts(records: Iterable[Account], seed: int) -> list[Account]:
+    """The accounts as a run before may have seen them: a tenth not there yet, scores and statuses moved."""
+    rng = random.Random(seed)
+    kept = [dict(one) for one in records if rng.random() < 0.9]
+    for one in kept:
+        one["propensity"] *= rng.uniform(0.5, 1.0)
+        one["baseline_score"] *= rng.uniform(0.5, 1.0)
+        one["status"] = rng.choice(STATUSES)
+    return kept
+
+
+def _write_tables(folder: Path, records: Sequence[Account]) -> None:
+    """Scores, explanations and leads as `csql score` writes them."""
+    scores = [{name: one.get(name) for name in SCORES_SCHEMA.names if name != "as_of"} for one in records]
+    pq.write_table(pa.Table.from_pylist(scores, SCORES_SCHEMA), folder / "scores.parquet")
+    rows = []
+    for one in records:
+        told = [(r["metric"], r.get("value")) for r in one.get("reasons") or () if not isinstance(r.get("value"), str)]
+        told += [("advocacy_index", len(one["account_id"]) % 3 + 1), ("nps_score", 9)]
+        rows += [{"account_id": one["account_id"], "metric": metric, "value": value} for metric, value in told]
+    pq.write_table(pa.Table.from_pylist(rows, EXPLANATIONS_SCHEMA), folder / "explanations.parquet")
+    leads = [_lead(one) for one in records if one.get("status") == "qualified"]
+    (folder / "leads.jsonl").write_text("".join(json.dumps(lead) + "\n" for lead in leads), encoding="utf-8")
+
+
+def _lead(one: Account) -> Account:
+    found = one.get("hypothesis") or {}
+    own = {name: one.get(name) for name in ("account_id", "propensity", "expected_arr", "lead_type")}
+    route = {"ae_id": one.get("ae_id"), "csm_id": one.get("csm_id")}
+    return {**own, "lead_key": one["account_id"], "product": found.get("product"), "route": route}
+
+
 def write_run(folder: Path, records: Iterable[Account], **manifest: Any) -> Path:
     """Write a run folder of these accounts; ``manifest`` overrides its entries."""
     folder.mkdir(parents=True, exist_ok=True)
+    records = list(records)
+    _write_tables(folder, records)
     content = "".join(json.dumps(r, ensure_ascii=False, sort_keys=True) + "\n" for r in records).encode()
     (folder / "accounts.jsonl").write_bytes(content)
     entries: dict[str, Any] = {
@@ -249,7 +328,10 @@ def write_run(folder: Path, records: Iterable[Account], **manifest: Any) -> Path
         "company": "Example & Co",
         "currency": "USD",
         "labels_seen": True,
-        "sha256": {"accounts.jsonl": hashlib.sha256(content).hexdigest()},
+        "sha256": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in ("accounts.jsonl", "scores.parquet", "explanations.parquet", "leads.jsonl")
+        },
     }
     (folder / "manifest.json").write_text(json.dumps(entries | manifest), encoding="utf-8")
     return folder

@@ -111,6 +111,7 @@ def test_a_metric_that_is_never_shown_counts_as_everything_else() -> None:
 def test_the_evidence_names_value_earlier_value_threshold_and_source() -> None:
     one = record(0.1, [0.2], 0.0)
     one["reasons"][0] |= {"value": 0.92, "previous_value": 0.62, "typical": 0.5, "source": "contracts, events"}
+    one["reasons"][0] |= {"peers": None, "stability": None, "where": None}
     shown = why(one, SITE)["for"][0]
     assert shown["evidence"] == [
         ("Now", "92%"),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from csql_ml.errors import OutputError, UsageError
@@ -102,3 +104,45 @@ def test_a_counted_sentence_can_have_plural_forms() -> None:
     messages = [m for _, m in extract.metric_messages(METRICS.values())]
     sentence = METRICS["upgrade_attempts"].sentence
     assert (sentence, sentence) in messages
+
+
+@pytest.mark.parametrize(("count", "form"), [(1.5, "{n} jour"), (0, "{n} jour"), (2, "{n} jours"), (2.5, "{n} jours")])
+def test_a_fraction_takes_the_form_of_the_language(tmp_path: Path, count: float, form: str) -> None:
+    french = PO.replace("(n != 1)", "(n > 1)").replace("{n} Tag", "{n} jour").replace("joure", "jours")
+    assert load("fr", write_catalogue(tmp_path, french, "fr")).plural("{n} day", "{n} days", count) == form
+
+
+def test_messages_inside_of_f_strings_are_found() -> None:
+    code = """
+told = f"{t.gettext('Outer ' 'text')} ({t.ngettext('{n} row', '{n} rows', n)})"
+N_("Marked")
+texts.gettext(variable)
+codes.get("not a message")
+"""
+    assert extract.code_messages(code) == ["Outer text", ("{n} row", "{n} rows"), "Marked"]
+
+
+def test_extraction_keeps_adds_and_drops_and_never_guesses() -> None:
+    messages = Catalog()
+    for message in ("Accounts", "Accounts of mine", ("Rank", "Ranks")):
+        messages.add(message)
+    content = (PO + '\n#~ msgid "Old"\n#~ msgstr "Alt"\n').replace(
+        'msgid "Rank"\nmsgstr ""', 'msgid "Rank"\nmsgstr "Rang"'
+    )
+    found = read_po(BytesIO(extract.merged("de", content.encode(), messages)), locale="de")
+    assert found.get("Accounts").string == "Kunden"
+    assert found.get("Accounts of mine").string == ""
+    assert found.get("Rank").fuzzy
+    assert {m.id[0] if isinstance(m.id, tuple) else m.id for m in found if m.id} == {
+        "Accounts",
+        "Accounts of mine",
+        "Rank",
+    }
+    assert not found.obsolete
+    assert extract.untranslated("de", extract.merged("de", content.encode(), messages)) == ["Accounts of mine", "Rank"]
+
+
+def test_extraction_twice_changes_nothing() -> None:
+    messages = extract.collected(METRICS)
+    once = extract.merged("de", PO.encode(), messages)
+    assert extract.merged("de", once, messages) == once

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csql_ml.reports.chart import HEIGHT, WIDTH, Line, axis_top, bar, line_chart, scale
+from csql_ml.reports.chart import HEIGHT, WIDTH, Line, axis_top, bar, line_chart, scale, sparkline
 
 DAYS = ["Feb 1", "Mar 1", "Apr 1", "May 1", "Jun 1", "Jul 1"]
 
@@ -34,7 +34,22 @@ def test_a_line_chart_has_title_description_and_its_last_value() -> None:
 def test_a_gap_breaks_the_line_and_is_not_a_zero() -> None:
     svg = drawn([3, 5, None, 8, 9])
     assert len([p for p in svg.findall("path") if p.get("class") == "stroke"]) == 2
-    assert len([c for c in svg.findall("circle") if c.get("class") is None]) == 4
+
+
+def test_a_value_between_gaps_is_a_dot() -> None:
+    svg = drawn([3, None, 5, None, 8, 9])
+    assert len([c for c in svg.findall("circle") if c.get("class") is None]) == 2
+
+
+@pytest.mark.parametrize("values", [[], [4], [None, 4, None], [0, 0]])
+def test_a_line_of_fewer_than_two_values_is_not_drawn(values: list[float | None]) -> None:
+    assert sparkline(values, "t") is None
+
+
+def test_a_small_line_breaks_at_a_gap_and_starts_at_zero() -> None:
+    svg = ET.fromstring(str(sparkline([0, 8, None, 4, 4], "Use & more")))
+    assert svg.findtext("title") == "Use & more"
+    assert svg.find("path").get("d") == "M0 16L16 0M48 8L64 8"  # type: ignore[union-attr]
 
 
 def test_a_missing_last_value_is_not_written() -> None:
@@ -51,7 +66,8 @@ def test_every_point_lies_inside_the_picture(values: list[float | None]) -> None
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_bar_stays_on_its_scale_and_is_never_invisible(start: float, end: float) -> None:
     svg = str(bar(start, end, -1, 1, "for", "t"))
-    left, width = (float(re.search(rf' {name}="([\d.]+)%"', svg)[1]) for name in ("x", "width"))  # type: ignore[index]
+    found = dict(re.findall(r' (x|width)="([\d.]+)%"', svg))
+    left, width = float(found.get("x", 0)), float(found["width"])
     assert width > 0
     assert left >= 0
     assert left + width <= 100.11

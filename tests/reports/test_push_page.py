@@ -6,10 +6,11 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+from csql_ml.handoff import note
 from csql_ml.handoff.fields import FIELDS
 from csql_ml.reports.catalogue import load
 from csql_ml.reports.lead_texts import FIELD
-from csql_ml.reports.push_page import MOST_SHOWN, page, render
+from csql_ml.reports.push_page import MOST_SHOWN, NOTE, page, render
 from csql_ml.reports.run_folder import Run
 from csql_ml.reports.texts import Texts
 
@@ -30,7 +31,13 @@ def data(*changes: dict[str, Any], **values: Any) -> dict[str, Any]:
     counts = {
         a: sum(c["action"] == a for c in changes) for a in ("create", "update", "waiting", "unchanged", "invalid")
     }
-    found = {"sink": "tryton", "planned": {"lead": counts}, "notes": [], "findings": [], "changes": list(changes)}
+    found = {
+        "sink": "tryton",
+        "planned": {"lead": counts},
+        "note_messages": [],
+        "findings": [],
+        "changes": list(changes),
+    }
     return {**found, **values}
 
 
@@ -53,7 +60,8 @@ def test_lines_that_stay_are_told_from_those_that_change() -> None:
 
 def test_the_page_needs_no_other_file_and_runs_nothing() -> None:
     hostile = change(account_name=HOSTILE, reason=HOSTILE, differences=[difference("title", HOSTILE, HOSTILE * 2)])
-    html = render(data(hostile, notes=[HOSTILE]), run(), TEXTS).decode()
+    values = {"experiment": HOSTILE, "count": 2, "until": "2026-10-01"}
+    html = render(data(hostile, note_messages=[{"message": note.HELD_OUT, "values": values}]), run(), TEXTS).decode()
     assert "<script" not in html
     assert "\x00" not in html
     assert re.findall(r'(?:href|src)="([^"]*)"', html) == ["data:,", "#main", "#index.html"]
@@ -101,3 +109,17 @@ def test_the_same_data_give_the_same_bytes_and_every_text_goes_through_the_catal
     shown = re.sub(r"<[^>]+>", "\n", re.sub("⟦.*?⟧", "", html, flags=re.DOTALL)).replace("\n", " ")
     plain = set(re.findall(r"[A-Za-z]{3,}", shown)) - {"CSQL", "Example", "amp", "run", "model"}
     assert plain == set()
+
+
+def test_every_note_of_a_push_can_be_translated() -> None:
+    assert {*note.OLDER.values(), note.UNOWNED, note.HELD_OUT, note.HELD_OUT_KNOWN} == set(NOTE)
+
+
+def test_a_note_is_said_in_the_language_of_the_page() -> None:
+    values = {"run": "run-1", "as_of": "2026-07-01", "newest": "2026-08-01"}
+    said = data(note_messages=[{"message": note.OLDER["lead"], "values": values}])
+    english = "Run run-1 is as of Jul 1, 2026; a run as of Aug 1, 2026 was handed over before: no lead is changed."
+    assert page(said, run(), TEXTS)["notes"] == [english]
+    german = page(said, run(), Texts(load("de"), "EUR"))["notes"][0]
+    assert "01.08.2026" in german
+    assert "handed" not in german

@@ -20,15 +20,19 @@ from tests.reports.sample_run import accounts, plain_account, write_run
 Write = Callable[..., ReportSummary]
 
 
-def test_above_the_limit_the_index_shows_the_best_and_says_so(
+def test_above_the_limit_the_index_goes_on_on_further_pages_and_says_so(
     sample: list[dict[str, Any]], write_site: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_lists, "ROW_LIMIT", 20)
     folder = write_site(sample).index.parent
-    html = (folder / "index.html").read_text()
-    best = {one["account_id"] for one in sample if one["rank"] <= 20}
-    assert set(re.findall(r"account/(\w+)\.html", html)) == best
-    assert "This page shows the 20 best-ranked of 90 accounts." in html
+    for number, name in enumerate(("index.html", "index.2.html", "index.3.html", "index.4.html", "index.5.html")):
+        html = (folder / name).read_text()
+        first, last = 20 * number + 1, min(20 * number + 20, 90)
+        on_it = {one["account_id"] for one in sample if first <= one["rank"] <= last}
+        assert set(re.findall(r"account/(\w+)\.html", html)) == on_it
+        assert f"This page holds accounts {first} to {last} of 90. Search, filters and sorting work within it." in html
+        assert f'<a href="{name}" aria-current="page">{number + 1}</a>' in html
+    assert not (folder / "index.6.html").exists()
     assert len(list((folder / "account").iterdir())) == 90
 
 
@@ -112,5 +116,5 @@ def test_an_account_that_comes_twice_is_refused(write_site: Write) -> None:
 
 def test_an_empty_run_is_an_empty_site(write_site: Write) -> None:
     summary = write_site([])
-    assert summary.pages == 3
+    assert summary.pages == 4
     assert "No account stands here in this run." in summary.index.read_text()

@@ -15,7 +15,7 @@ def texts(language: str = "en", currency: str = "USD", messages: Mapping[str, tu
     return Texts(Catalogue(language, messages or {}, lambda n: int(n != 1)), currency)
 
 
-EN, DE, FR = texts(), texts("de", "EUR"), texts("fr", "EUR")
+EN, DE, FR, ES = texts(), texts("de", "EUR"), texts("fr", "EUR"), texts("es", "EUR")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,27 @@ EN, DE, FR = texts(), texts("de", "EUR"), texts("fr", "EUR")
         (DE.date(date(2026, 7, 1)), "01.07.2026"),
         (FR.number(1234567), "1\u202f234\u202f567"),
         (FR.signed_tenths(142), "+14,2"),
+        (EN.signed_money(-500), "−$500"),
+        (EN.signed_number(0.126, 2), "+0.13"),
+        (DE.signed_money(1500), "+1.500\u00a0€"),
+        (DE.short_number(12345), "12.345"),
+        (DE.short_money(12345), "12.345\u00a0€"),
+        (DE.short_money(-1234567), "−1,2\u00a0Mio.\u00a0€"),
+        (FR.short_money(12345), "12\u00a0k\u00a0€"),
+        (FR.date(date(2026, 7, 1)), "1 juil. 2026"),
+        (ES.number(1234), "1234"),
+        (ES.number(9999.4), "9999"),
+        (ES.number(9999.6), "10.000"),
+        (ES.money(-1234), "−1234\u00a0€"),
+        (ES.percent(0.342, 1), "34,2\u00a0%"),
+        (ES.short_number(12345), "12,3\u00a0mil"),
+        (ES.date(date(2026, 7, 1)), "1 jul 2026"),
+        (EN.quarter("2026Q3"), "Q3 2026"),
+        (DE.quarter("2026Q3"), "Q3 2026"),
+        (FR.quarter("2026Q3"), "T3 2026"),
+        (ES.short_quarter("2026Q4"), "T4"),
+        (EN.quarter("unknown"), "unknown"),
+        (EN.quarter("0000Q1"), "0000Q1"),
     ],
 )
 def test_values_are_written_as_the_language_does(shown: str, expected: str) -> None:
@@ -101,3 +122,14 @@ def test_braces_in_a_value_stay_text() -> None:
 def test_the_plural_form_follows_the_count() -> None:
     german = texts("de", messages={"{n} day": ("{n} Tag", "{n} Tage")})
     assert (german.days(1), german.days(2)) == ("1 Tag", "2 Tage")
+
+
+@pytest.mark.parametrize(("count", "told"), [(1.2, "1 day"), (0.6, "1 day"), (1.6, "2 days"), (0, "0 days")])
+def test_what_reads_one_is_a_singular(count: float, told: str) -> None:
+    assert EN.days(count) == told
+
+
+def test_a_metric_sentence_takes_the_form_of_the_number_it_shows() -> None:
+    german = texts("de", messages={"{value} seats": ("{value} Lizenz", "{value} Lizenzen")})
+    assert german.template("{value} seats", 1.04) == "{value} Lizenz"
+    assert german.template("{value} seats", 1.1) == "{value} Lizenzen"

@@ -47,7 +47,8 @@ def job(**changes: Any) -> Job:
     texts = tuple(c for c in WHOLE.features.columns if WHOLE.features[c].dtype == object and c != "as_of")
     names = tuple(c for c in WHOLE.features.columns if c not in ("account_id", "as_of"))
     columns = Columns(names, facts, tuple(t for t in texts if t != "account_id"))
-    made = Job(AS_OF, CONFIG, DEFINITIONS, {"seat_saturation": "contracts, events"}, ("nps",), columns, champion())
+    sources = {"seat_saturation": (("contracts", None), ("events", 30))}
+    made = Job(AS_OF, CONFIG, DEFINITIONS, sources, ("nps",), columns, champion())
     return replace(made, **changes)
 
 

@@ -37,8 +37,8 @@ from csql_ml.handoff.salesforce.outcomes import Outcomes
 from csql_ml.handoff.salesforce.owners import Owners
 from csql_ml.handoff.salesforce.preflight import Preflight
 from csql_ml.handoff.salesforce.soql import Rows, among
-from csql_ml.secret_file import read_secret
 from csql_ml.handoff.sink import Capabilities, Finding, OutcomeChange, Remote, Result, Swept, TransientError
+from csql_ml.secret_file import read_secret
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
