@@ -73,7 +73,7 @@ class Data(Section):
     )
     hash_user_ids: bool = Field(
         False,
-        description="read user ids only as hashes made with the company's key (variable CSQL_USER_KEY, or user_key_file)",
+        description="read user ids only as hashes made with a key of your own (variable CSQL_USER_KEY, or the file)",
     )
     user_key_file: Path | None = Field(
         None, description="file with that key, mode 0600; relative to the configuration file"
