@@ -168,6 +168,8 @@ def training(result: Training) -> Printed:
         text += [f"[bold]maturity:[/bold] {escape(str(trained.maturity))}", ""]
     if trained.tuning is not None:
         text += [f"[bold]tuning:[/bold] {escape(trained.tuning.sentence())}", ""]
+    if trained.calibration is not None and trained.calibration.applied:
+        text += [f"[bold]calibration:[/bold] {escape(trained.calibration.sentence())}", ""]
     text += [*_steps(result), *_suspects(result), *_where_champion(result)]
     data = {
         "now": result.now.isoformat(),
@@ -179,6 +181,7 @@ def training(result: Training) -> Printed:
         "labels": [{k: str(v) if k == "as_of" else v for k, v in row.items()} for row in _plain_rows(funnel)],
         "maturity": trained.maturity.to_dict() if trained.maturity is not None else None,
         "tuning": trained.tuning.to_dict() if trained.tuning is not None else None,
+        "calibration": trained.calibration.to_dict() if trained.calibration is not None else None,
         "suspects": [s.to_dict() for s in trained.suspects],
         "excluded": list(trained.excluded),
         "selection": trained.selection.to_dict() if trained.selection else None,

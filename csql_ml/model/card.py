@@ -63,6 +63,8 @@ def contents(trained: Trained, config: Config, data: TrainingData) -> dict[str, 
         "tuning": trained.tuning.sentence() if trained.tuning is not None else "",
         "stability": _stability(trained),
         "features": _features(data, config),
+        "selection": _selection(trained),
+        "calibrator": trained.calibration.sentence() if trained.calibration is not None else "",
         "suspects": [s.sentence + (" Left out." if s.feature in trained.excluded else "") for s in trained.suspects],
         "terms": [
             [f"`{t.feature}`", t.part, f"{t.zero_at:g}", f"{t.full_at:g}", f"{t.weight:g}"]
@@ -191,6 +193,30 @@ def _stability(trained: Trained) -> str:
         f"{found['stability']:.0%} (by chance {found['stability_chance']:.0%}); {found['printed']:.0%} of them are "
         f"steady enough to be shown (by chance {found['printed_chance']:.0%})."
     )
+
+
+def _selection(trained: Trained) -> dict[str, Any] | None:
+    """Who was worked, accepted and won, and the figures weighted to all accounts beside those of worked ones."""
+    found = trained.selection
+    if found is None or not found.steps:
+        return None
+    words = {"worked": "worked", "accepted": "accepted, of those worked", "won": "won, of those accepted"}
+    rates = [
+        [
+            words[s.step],
+            "not known" if s.value is None else f"{s.value:.1%} ({s.low:.1%} to {s.high:.1%})",
+            f"{s.reached:,} of {s.of:,}",
+            f"{s.open:,}",
+        ]
+        for s in found.steps
+    ]
+    figures = [
+        [_JUDGED.get(name, name), figure.replace("_", " "), f"{worked:.4f}", f"{everybody:.4f}"]
+        for name, of in found.figures.items()
+        for figure, (worked, everybody) in of.items()
+    ]
+    done = "The model was trained with these weights." if found.applied else "The model was trained without them."
+    return {"rates": rates, "figures": figures, "done": done}
 
 
 def _features(data: TrainingData, config: Config) -> Rows:

@@ -7,6 +7,8 @@ predictions, with non-negative weights pulled towards "the weighted score alone"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -57,7 +59,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     Attributes
     ----------
     features_ : tuple of Feature
-        The features in use.
+        The features in use: all of them, or, of more than `csql_ml.model.screening.MOST_COLUMNS`, those chosen.
     stack_ : Stack
         Members and their weights.
     encoder_ : FeatureEncoder
@@ -127,7 +129,11 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             self.n_threads,
             self.shape,
         )
-        self._take(Stack.fit(recipe, rows), rows.classes, len(rows.positive), int(rows.positive.sum()))
+        stack = Stack.fit(recipe, rows)
+        if stack.columns is not None:
+            narrow = recipe.of_columns(stack.columns)
+            self.encoder_, self.features_ = narrow.encoder, narrow.features
+        self._take(stack, rows.classes, len(rows.positive), int(rows.positive.sum()))
         return self
 
     @classmethod
@@ -145,6 +151,21 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         made.n_features_in_ = len(encoder.names)
         made._take(stack, np.array([0, 1]), *labels)
         made.set_params(terms=made.terms_)
+        return made
+
+    def recalibrated(self, slope: float, intercept: float) -> Self:
+        """The same classifier with log-odds ``intercept + slope * log-odds``; ranking and additivity stay.
+
+        Parameters
+        ----------
+        slope
+            Above 0.
+        """
+        if not slope > 0.0:
+            raise ValueError(f"a calibrator with slope {slope} would turn the ranking round; expected one above 0")
+        made = copy(self)
+        weights = tuple(slope * weight for weight in self.stack_.weights)
+        made.stack_ = replace(self.stack_, weights=weights, intercept=intercept + slope * self.stack_.intercept)
         return made
 
     def _take(self, stack: Stack, classes: npt.NDArray[Any], labels: int, positives: int) -> None:
@@ -175,7 +196,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         if self.features is None and self.terms is None and not self.encoder_.vocabularies:
             checked = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-            return np.asarray(checked, dtype=np.float64)
+            matrix = np.asarray(checked, dtype=np.float64)
+            return matrix if self.stack_.columns is None else matrix[:, self.stack_.columns]
         return self.encoder_.matrix(_frame(X))
 
     @property

@@ -117,7 +117,7 @@ class Figures:
     gain
         Judged model -> figure -> paired difference to the reference model (model minus reference).
     lift
-        Judged model -> ten rows, highest propensities first: rate, lift with interval, mean propensity.
+        Judged model -> ten rows, highest propensities first: rate and lift with intervals, mean propensity.
     ece_noise
         Judged model -> ECE that chance alone gives a perfectly calibrated forecast (mean, 5 % and 95 %).
     """
@@ -166,6 +166,13 @@ def roc_auc(label: Floats, propensity: Floats) -> float:
     """ROC-AUC of plain rows; NaN where one of the classes is missing."""
     order = np.argsort(-propensity, kind="stable")
     value = _auc(label[order][None, :], np.ones((1, len(label))), _tie_starts(propensity[order]))
+    return float(value[0])
+
+
+def average_precision(label: Floats, propensity: Floats) -> float:
+    """Average precision of plain rows; NaN without positives."""
+    order = np.argsort(-propensity, kind="stable")
+    value = _average_precision(label[order][None, :], np.ones((1, len(label))), _tie_starts(propensity[order]))
     return float(value[0])
 
 
@@ -230,6 +237,7 @@ class _View:
             inside = self.tenth == tenth
             share = _ratio(positive[:, inside].sum(axis=1), ranked[:, inside].sum(axis=1))
             lifts[f"lift_{tenth + 1}"] = _ratio(share, rate)
+            lifts[f"rate_{tenth + 1}"] = share
         return lifts
 
 
@@ -301,12 +309,16 @@ def _lift_rows(
         inside = view.order[view.tenth == tenth]
         name = f"lift_{tenth + 1}"
         lift = _estimate(point[name][0], resampled[name])
+        share = f"rate_{tenth + 1}"
+        rate = _estimate(point[share][0], resampled[share])
         rows.append(
             {
                 "decile": int(tenth) + 1,
                 "rows": len(inside),
                 "positives": int(view.label[inside].sum()),
                 "rate": float(view.label[inside].mean()),
+                "rate_low": rate.low,
+                "rate_high": rate.high,
                 "mean_propensity": float(view.propensity[inside].mean()),
                 "lift": lift.value,
                 "lift_low": lift.low,

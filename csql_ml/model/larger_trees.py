@@ -51,7 +51,7 @@ def with_larger_trees(recipe: StackRecipe, rows: LabelledRows, judged: OutOfFold
         test = judged.fold == number
         train = np.setdiff1d(np.arange(len(rows.positive)), judged.rows[test])
         held_out = judged.rows[test]
-        said = larger.fit_trees(rows.take(train)).margin(rows.matrix[held_out])
+        said = _said(larger, rows, train, held_out, judged.columns.get(int(number)))
         margin[test] = np.clip(said, -_LARGEST_MARGIN, _LARGEST_MARGIN)
         if _gain(small, margin, rows, judged, test)[0] <= 0:
             return recipe, judged
@@ -60,6 +60,20 @@ def with_larger_trees(recipe: StackRecipe, rows: LabelledRows, judged: OutOfFold
         return recipe, judged
     margins = np.column_stack([judged.margins[:, :-1], margin])
     return replace(recipe, shape=LARGER), replace(judged, margins=margins)
+
+
+def _said(
+    larger: StackRecipe,
+    rows: LabelledRows,
+    train: npt.NDArray[np.intp],
+    held_out: npt.NDArray[np.intp],
+    columns: npt.NDArray[np.intp] | None,
+) -> FloatArray:
+    """Log-odds of larger trees for the rows of a fold, from the columns that the fold was given."""
+    if columns is None:
+        return larger.fit_trees(rows.take(train)).margin(rows.matrix[held_out])
+    trees = larger.of_columns(columns).fit_trees(rows.take(train, columns))
+    return trees.margin(rows.matrix[np.ix_(held_out, columns)])
 
 
 def _gain(

@@ -17,6 +17,7 @@ from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.labelled_rows import labelled_rows
 from csql_ml.metrics.definition import Feature
 from csql_ml.model.linear_design import LinearDesign
+from csql_ml.model.screening import screen_of
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,7 +28,8 @@ class PlainLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     features
-        Columns to learn from; skewed ones enter as log1p, categories one-hot, missing values as median + indicator.
+        Columns to learn from; skewed ones enter as log1p, categories one-hot, missing values as median + indicator. Of
+        very many the strongest are chosen, as for the stack (`csql_ml.model.screening`).
     C
         Inverse of the penalty; scikit-learn's default.
     random_state
@@ -44,6 +46,11 @@ class PlainLogistic(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.encoder_ = FeatureEncoder.learn(X, self.features)
         rows = labelled_rows(self.encoder_.matrix(X), y, sample_weight)
         skewed = [f.skewed for f in self.features]
+        if (screen := screen_of(rows.matrix, self.encoder_.category_sizes)) is not None:
+            every = np.arange(len(rows.positive))
+            chosen = screen.strongest(every, rows.positive, rows.weight)
+            self.encoder_, rows = self.encoder_.take(chosen), rows.take(every, chosen)
+            skewed = [skewed[i] for i in chosen]
         self.design_ = LinearDesign.fit(rows.matrix, rows.weight, skewed, self.encoder_.category_sizes)
         self.logistic_ = LogisticRegression(C=self.C, max_iter=2000, tol=1e-6, random_state=self.random_state)
         with threadpool_limits(limits=1, user_api="blas"):

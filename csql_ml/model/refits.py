@@ -214,7 +214,7 @@ def refit(
         estimator.n_threads,
         estimator.stack_.shape,
     )
-    judged = out_of_fold(recipe, rows)
+    judged = estimator.stack_.judged or out_of_fold(recipe, rows)
     found = [
         _refit(replace(recipe, seed=seed + 1 + i), rows, judged, draw)
         for i, draw in enumerate(_draws(rows, number, seed))

@@ -14,7 +14,8 @@ The constants were chosen on other draws from four of the five worlds that `benc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -46,11 +47,14 @@ class OutOfFold:
         (m, members) log-odds.
     fold
         (m,) number of the fold a row was held out in.
+    columns
+        By fold the columns it was given, where the table has too many to learn from all.
     """
 
     rows: IntArray
     margins: FloatArray
     fold: IntArray
+    columns: Mapping[int, IntArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from csql_ml.labelled_rows import LabelledRows
 from csql_ml.metrics.definition import Feature, ScoreTerm
 from csql_ml.model.larger_trees import with_larger_trees
 from csql_ml.model.members import Member, RidgeLogistic, SubScoreLogistic
+from csql_ml.model.screening import Screen, screen_of
 from csql_ml.model.stack_weights import SCORE_ALONE, OutOfFold, StackWeights, stack_weights
 from csql_ml.model.tree_shape import TreeShape
 from csql_ml.model.trees import TreeBag, TreeSettings, categorical_places
@@ -47,7 +48,7 @@ class Members(NamedTuple):
 
 @dataclass(frozen=True)
 class StackRecipe:
-    """Everything the members need to know besides the rows."""
+    """Everything the members need to know besides the rows; ``among``: of how many columns these were chosen."""
 
     encoder: FeatureEncoder
     features: tuple[Feature, ...]
@@ -58,6 +59,20 @@ class StackRecipe:
     seed: int
     n_threads: int
     shape: TreeShape | None = None
+    among: int = 0
+
+    def of_columns(self, columns: npt.NDArray[np.intp]) -> StackRecipe:
+        """The recipe for some of the columns, chosen among all of these."""
+        encoder = self.encoder.take(columns)
+        kept = set(encoder.names)
+        features = tuple(f for f in self.features if f.name in kept)
+        return replace(self, encoder=encoder, features=features, among=len(self.encoder.names))
+
+    @property
+    def term_places(self) -> list[int]:
+        """Columns of a given score: they are read whatever else is."""
+        named = {t.feature for t in self.terms or ()}
+        return [i for i, n in enumerate(self.encoder.names) if n in named]
 
     def _by_column(self) -> Sequence[Feature]:
         """One `Feature` per matrix column; columns that only the score reads get their direction from its ramp."""
@@ -70,7 +85,7 @@ class StackRecipe:
         terms = self.terms
         if terms is None:
             directions, numeric = [f.direction for f in columns], [not f.categorical for f in columns]
-            terms = learn_terms(rows.matrix, names, rows.positive, rows.weight, directions, numeric)
+            terms = learn_terms(rows.matrix, names, rows.positive, rows.weight, directions, numeric, self.among)
         return ScoreCard.bind(terms, self.weights, names)
 
     def fit_members(self, rows: LabelledRows) -> Members:
@@ -114,7 +129,8 @@ class StackRecipe:
 class Stack:
     """Weighted sum of the members in log-odds.
 
-    Where it was fitted, ``evidence`` says what the weights rest on and ``shape`` which trees are used.
+    Where it was fitted, ``evidence`` says what the weights rest on, ``shape`` which trees are used, and, of a table too
+    wide to learn from all of it, ``columns`` which columns it reads and ``judged`` what was said out of fold.
     """
 
     members: Members
@@ -122,15 +138,25 @@ class Stack:
     intercept: float
     evidence: StackWeights | None = field(default=None, compare=False, repr=False)
     shape: TreeShape | None = field(default=None, compare=False)
+    columns: npt.NDArray[np.intp] | None = field(default=None, compare=False, repr=False)
+    judged: OutOfFold | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def fit(cls, recipe: StackRecipe, rows: LabelledRows) -> Stack:
         """Fit the members, and their weights on out-of-fold log-odds."""
-        recipe, judged = with_larger_trees(recipe, rows, out_of_fold(recipe, rows))
-        members = recipe.fit_members(rows)
+        screen = screen_of(rows.matrix, recipe.encoder.category_sizes)
+        recipe, judged = with_larger_trees(recipe, rows, out_of_fold(recipe, rows, screen))
+        every = np.arange(len(rows.positive))
+        chosen = None if screen is None else screen.strongest(every, rows.positive, rows.weight, recipe.term_places)
+        members = (
+            recipe.fit_members(rows)
+            if chosen is None
+            else recipe.of_columns(chosen).fit_members(rows.take(every, chosen))
+        )
         groups = None if rows.groups is None else rows.groups[judged.rows]
         found = stack_weights(judged, rows.positive[judged.rows], rows.weight[judged.rows], groups, recipe.shrinkage)
-        return cls(members, found.weights, found.intercept, found, recipe.shape)
+        kept = None if chosen is None else judged
+        return cls(members, found.weights, found.intercept, found, recipe.shape, chosen, kept)
 
     @property
     def _counting(self) -> list[tuple[float, Member]]:
@@ -166,14 +192,18 @@ class Stack:
         return margin, parts
 
 
-def out_of_fold(recipe: StackRecipe, rows: LabelledRows) -> OutOfFold:
-    """Log-odds of every member for rows it was not trained on."""
-    judged, margins, fold = [], [], []
+def out_of_fold(recipe: StackRecipe, rows: LabelledRows, screen: Screen | None = None) -> OutOfFold:
+    """Log-odds of every member for rows it was not trained on; with a ``screen``, of columns chosen for each fold."""
+    judged, margins, fold, columns = [], [], [], {}
     for number, (train, test) in enumerate(_folds(rows, recipe.seed)):
         if len(np.unique(rows.positive[train])) < 2:
             continue
-        members = recipe.fit_members(rows.take(train))
-        matrix = rows.matrix[test]
+        if screen is None:
+            members, matrix = recipe.fit_members(rows.take(train)), rows.matrix[test]
+        else:
+            chosen = screen.strongest(train, rows.positive, rows.weight, recipe.term_places)
+            members = recipe.of_columns(chosen).fit_members(rows.take(train, chosen))
+            matrix, columns[number] = rows.matrix[np.ix_(test, chosen)], chosen
         margins.append(np.stack([m.margin(matrix) for m in members], axis=1))
         judged.append(test)
         fold.append(np.full(len(test), number, dtype=np.intp))
@@ -181,7 +211,7 @@ def out_of_fold(recipe: StackRecipe, rows: LabelledRows) -> OutOfFold:
         none = np.zeros(0, dtype=np.intp)
         return OutOfFold(none, np.zeros((0, len(SCORE_ALONE))), none)
     bounded = np.clip(np.concatenate(margins), -LARGEST_MARGIN, LARGEST_MARGIN)
-    return OutOfFold(np.concatenate(judged), bounded, np.concatenate(fold))
+    return OutOfFold(np.concatenate(judged), bounded, np.concatenate(fold), columns)
 
 
 def out_of_fold_margins(recipe: StackRecipe, rows: LabelledRows) -> tuple[npt.NDArray[np.intp], FloatArray]:

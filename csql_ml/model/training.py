@@ -29,10 +29,12 @@ from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.metrics.definition import ScoreTerm
 from csql_ml.model.assembly import Assembly
 from csql_ml.model.bundle import Champion
+from csql_ml.model.calibration import Calibration, calibration_in_time
 from csql_ml.model.estimator import PropensityClassifier
 from csql_ml.model.guards.suspicion import Suspect
 from csql_ml.model.maturity import Maturity
 from csql_ml.model.plain_logistic import logistic_comparison
+from csql_ml.model.screening import screen_of
 from csql_ml.model.selection import Selection
 from csql_ml.model.succession import Succession, rolled_back, succeed
 from csql_ml.model.training_data import STATES, TrainingData
@@ -70,6 +72,9 @@ class Trained:
         What a search for tree settings found; None where none was asked for.
     selection
         Who was worked, accepted and won, and what a correction for it changes.
+    calibration
+        What later snapshots say of the stack's calibration, and whether a calibrator stands on top of it; None where
+        they cannot say.
     """
 
     champion: Champion
@@ -82,6 +87,7 @@ class Trained:
     excluded: tuple[str, ...] = ()
     tuning: Tuning | None = None
     selection: Selection | None = None
+    calibration: Calibration | None = None
 
     @property
     def promoted(self) -> bool:
@@ -138,23 +144,29 @@ def train(
     fit = fitters(data, config, tuning.shape if tuning is not None else None)
     verdict, validation = _judge(data, known, config, fit, on_progress)
     assembly = Assembly(data, config, verdict, _rules(data, known, config, fit["baseline"]))
+    calibration = None if validation is None else calibration_in_time(validation)
+    facts: dict[str, Any] = {"calibration": calibration}
     stack = None
     if verdict.figures is not None:
         if on_progress is not None:
             on_progress("final model", 0, 1)
-        stack = assembly.of_stack(fit_on(known, data.columns, fit["model"]))
+        stack = assembly.of_stack(_calibrated(fit_on(known, data.columns, fit["model"]), calibration))
     if previous is not None and stack is not None and stack.model_version in refused:
-        return Trained(previous, stack, verdict, funnel, rolled_back(previous, config), validation)
+        return Trained(previous, stack, verdict, funnel, rolled_back(previous, config), validation, **facts)
     if previous is None or previous.kind == "rules":
         if stack is not None and verdict.promoted:
-            return Trained(stack, None, verdict, funnel, None, validation)
-        return Trained(assembly.of_rules(), stack, verdict, funnel, None, validation)
+            return Trained(stack, None, verdict, funnel, None, validation, **facts)
+        return Trained(assembly.of_rules(), stack, verdict, funnel, None, validation, **facts)
     if on_progress is not None:
         on_progress("judging the champion in force", 0, 1)
     found = succeed(data, config, previous, stack, fit, validation, proven=verdict.promoted)
     heir = {"keep": previous, "promote": stack, "fall_back": None}[found.outcome] or assembly.of_rules()
     other = None if stack is None or heir.model_version == stack.model_version else stack
-    return Trained(heir, other, verdict, funnel, found, validation)
+    return Trained(heir, other, verdict, funnel, found, validation, **facts)
+
+
+def _calibrated(stack: PropensityClassifier, found: Calibration | None) -> PropensityClassifier:
+    return stack if found is None or not found.applied else stack.recalibrated(found.slope, found.intercept)
 
 
 def fitters(data: TrainingData, config: Config, shape: TreeShape | None = None) -> dict[str, Fitter]:
@@ -242,6 +254,11 @@ def _rules(data: TrainingData, known: pd.DataFrame, config: Config, fit: Fitter)
 
 def _learned_terms(data: TrainingData, X: pd.DataFrame, y: Floats) -> tuple[ScoreTerm, ...]:
     """A plain score for a feature table that came without one, learned from the training rows alone."""
-    matrix = FeatureEncoder.learn(X, data.features).matrix(X)
-    names, directions = [f.name for f in data.features], [f.direction for f in data.features]
-    return learn_terms(matrix, names, y == 1, np.ones(len(y)), directions, [not f.categorical for f in data.features])
+    encoder, features = FeatureEncoder.learn(X, data.features), data.features
+    matrix, won, weight = encoder.matrix(X), y == 1, np.ones(len(y))
+    if (screen := screen_of(matrix, encoder.category_sizes)) is not None:
+        chosen = screen.strongest(None, won, weight)
+        matrix, features = matrix[:, chosen], tuple(features[i] for i in chosen)
+    names, directions = [f.name for f in features], [f.direction for f in features]
+    numeric = [not f.categorical for f in features]
+    return learn_terms(matrix, names, won, weight, directions, numeric, len(data.features))
