@@ -17,10 +17,11 @@ from csql_ml.errors import BundleError, FeatureError
 from csql_ml.model import bundle as bundles
 from csql_ml.model import promotions
 from csql_ml.model.bundle import Champion
+from csql_ml.model.checked_training import checked_training
 from csql_ml.model.promotions import Change
 from csql_ml.model.saving import Training, champion_in_force, inputs_of, refused, save_champion
 from csql_ml.model.succession import Trial, hold_trial
-from csql_ml.model.training import Trained, fitters, train
+from csql_ml.model.training import Trained, fitters
 from csql_ml.model.training_data import TrainingData
 from csql_ml.quarters import quarter_start
 from csql_ml.retraining.churn import Churn, rank_churn
@@ -101,8 +102,8 @@ def retrain(config: Config, as_of: date | None = None, on_progress: Progress | N
     if again and last is not None and last.inputs == inputs_of(data, config):
         there = promotions.in_force(config.models_path)
         return Retrained(now, mature, before, None, None, still_open, None, None, None, last, there)
-    trained = train(data, config, on_progress, before, refused(config))
-    trial = _trial(trained, data, config)
+    trained, checked = checked_training(data, config, on_progress, before, refused(config))
+    trial = _trial(trained, checked, config)
     churn = _churn(lists, before, trained.champion, config)
     newest = lists[-1:] * 2
     would = _churn(newest, trained.champion, trained.challenger, config)
