@@ -46,10 +46,13 @@ GOALS = {"seconds": 20.0, "page": 25_000, "index": 1_000_000, "filter": 100.0}
 BUILD = """
 import json, sys, time
 from pathlib import Path
+from csql_ml import standup
 from csql_ml.config import load
 from csql_ml.reports import report
-folder = Path(sys.argv[1])
-done = report(folder / "run", folder / "site", language="en", config=load(Path(sys.argv[2])), earlier=[folder / "old"])
+folder, config = Path(sys.argv[1]), load(Path(sys.argv[2]))
+run, old = folder / "run", folder / "old"
+sheets = standup.digest(config, run, old, language="en")
+done = report(run, folder / "site", language="en", config=config, earlier=[old], standup=sheets)
 index = folder / "site" / "index.html"
 told = {"pages": done.pages, "largest": done.largest_account_page, "size": done.size, "index": index.stat().st_size}
 (folder / "told.json").write_text(json.dumps(told))
@@ -115,9 +118,10 @@ def grow(source: Path, target: Path, accounts: int) -> None:
         for number, one in _repeated(known, accounts):
             file.write(json.dumps({**one, **_own(one, number, ids[number])}, ensure_ascii=False) + "\n")
     _grow_scores(source, target, ids, len(known))
+    _grow_leads(source, target, known, ids)
     shutil.copy(source / "explanations.parquet", target / "explanations.parquet")
     manifest = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
-    names = ("accounts.jsonl", "scores.parquet", "explanations.parquet")
+    names = ("accounts.jsonl", "scores.parquet", "explanations.parquet", "leads.jsonl")
     manifest["sha256"] = {name: file_sha256(target / name) for name in names}
     (target / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
 
@@ -136,6 +140,20 @@ def _own(one: dict[str, Any], number: int, account_id: str) -> dict[str, Any]:
         "rank": number + 1,
         "rank_in_portfolio": number % PORTFOLIO + 1,
     }
+
+
+def _grow_leads(source: Path, target: Path, known: list[dict[str, Any]], ids: list[str]) -> None:
+    """The leads of every repeated account, under its new id and its new owner."""
+    leads: dict[str, list[dict[str, Any]]] = {}
+    for line in (source / "leads.jsonl").read_text(encoding="utf-8").splitlines():
+        lead = json.loads(line)
+        leads.setdefault(lead["account_id"], []).append(lead)
+    with (target / "leads.jsonl").open("w", encoding="utf-8", newline="\n") as file:
+        for number, one in _repeated(known, len(ids)):
+            for lead in leads.get(one["account_id"], ()):
+                route = {**(lead.get("route") or {}), "csm_id": _own(one, number, "")["csm_id"]}
+                own = {"account_id": ids[number], "lead_key": f"{lead['lead_key']}-{number}", "route": route}
+                file.write(json.dumps({**lead, **own}, ensure_ascii=False) + "\n")
 
 
 def _grow_scores(source: Path, target: Path, ids: list[str], known: int) -> None:

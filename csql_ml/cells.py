@@ -17,9 +17,10 @@ class Cells:
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
         self._columns: dict[str, list[Any]] = {}
+        self._names = frozenset(frame.columns)
 
     def __contains__(self, column: str) -> bool:
-        return column in self._frame.columns
+        return column in self._names
 
     def at(self, column: str, row: int) -> Any:
         """The value in a column of the row at that position, from 0."""

@@ -145,6 +145,11 @@ class FeatureEncoder:
             matrix[:, place] = numeric_column(frame, name) if words is None else _codes(frame, name, words)
         return matrix
 
+    def take(self, columns: Iterable[int]) -> FeatureEncoder:
+        """The encoder of some of the columns, by their places."""
+        names = tuple(self.names[i] for i in columns)
+        return FeatureEncoder(names, {n: self.vocabularies[n] for n in names if n in self.vocabularies})
+
     @property
     def category_sizes(self) -> tuple[int, ...]:
         """Per column the number of categories, 0 for numbers."""

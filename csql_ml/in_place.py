@@ -78,6 +78,12 @@ def put_folder(new: Path, place: Path) -> None:
     sync_folder(place.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Have a file's content on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk; Windows keeps them there by itself."""
     if sys.platform != "win32":

@@ -44,10 +44,11 @@ class LabelledRows:
     groups: npt.NDArray[np.intp] | None
     classes: npt.NDArray[Any]
 
-    def take(self, rows: npt.NDArray[np.intp]) -> LabelledRows:
-        """Some of the rows."""
+    def take(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp] | None = None) -> LabelledRows:
+        """Some of the rows, with all or some of the columns."""
         groups = None if self.groups is None else self.groups[rows]
-        return LabelledRows(self.matrix[rows], self.positive[rows], self.weight[rows], groups, self.classes)
+        matrix = self.matrix[rows] if columns is None else self.matrix[np.ix_(rows, columns)]
+        return LabelledRows(matrix, self.positive[rows], self.weight[rows], groups, self.classes)
 
 
 def labelled_rows(matrix: FloatArray, y: Any, sample_weight: Any = None, groups: Any = None) -> LabelledRows:
@@ -77,4 +78,5 @@ def labelled_rows(matrix: FloatArray, y: Any, sample_weight: Any = None, groups:
             "score needs no labels (WeightedScore.from_prior)"
         )
     codes = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1][kept]
-    return LabelledRows(matrix[kept], y[kept] == classes[1], weight[kept], codes, classes)
+    matrix = matrix if len(kept) == len(matrix) else matrix[kept]
+    return LabelledRows(matrix, y[kept] == classes[1], weight[kept], codes, classes)

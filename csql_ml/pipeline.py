@@ -46,6 +46,7 @@ from csql_ml.model.saving import Training, champion_in_force, refused, save_cham
 from csql_ml.model.training import train
 from csql_ml.model.training_data import TrainingData
 from csql_ml.model.tuning import Budget
+from csql_ml.model_report import model_report
 from csql_ml.run_files import read_manifest, write_file, write_folder, write_parquet_parts
 from csql_ml.scoring import QUALIFIED, score_snapshot
 from csql_ml.snapshots import Snapshot
@@ -148,7 +149,7 @@ def train_champion(
     strict: bool = False,
     budget: Budget | None = None,
 ) -> Training:
-    """Label, validate in time, judge against the rules, save the champion, log to MLflow.
+    """Label, validate in time, judge against the rules, save the champion and the model report, log to MLflow.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ def train_champion(
         data = training_data(company, today, on_progress, previous)
     gone = refused(config)
     trained, data = checked_training(data, config, on_progress, previous, gone, strict=strict, budget=budget)
-    return save_champion(trained, data, config, today, on_progress)
+    return save_champion(trained, data, config, today, on_progress, model_report)
 
 
 def training_data(
@@ -218,7 +219,7 @@ class Run:
     out: Path
     manifest: dict[str, Any]
     scores: pd.DataFrame
-    leads: list[dict[str, Any]]
+    leads: Sequence[dict[str, Any]]
     skew: Skew | None = None
 
 

@@ -187,6 +187,7 @@ def training(result: Training) -> Printed:
         "selection": trained.selection.to_dict() if trained.selection else None,
         "bundle": str(result.bundle),
         "card": str(result.card),
+        "report": str(result.report) if result.report else None,
         "mlflow_run": result.mlflow.run_id if result.mlflow else None,
         "mlflow_version": result.mlflow.model_version if result.mlflow else None,
     }
@@ -230,6 +231,8 @@ def _suspects(result: Training) -> list[str]:
 
 def _where_champion(result: Training) -> list[str]:
     lines = [f"champion    {escape(str(result.bundle))}", f"model card  {escape(str(result.card))}"]
+    if result.report is not None:
+        lines.append(f"report      {escape(str(result.report))}")
     if result.mlflow is not None:
         lines.append(f"MLflow      version {result.mlflow.model_version} of the registered model")
     return lines

@@ -108,6 +108,8 @@ def _files(result: Retrained) -> list[str]:
     if result.change.challenger is not None:
         lines.append(f"challenger  {escape(str(training.bundle.with_name(result.change.challenger)))}")
     lines.append(f"model card  {escape(str(training.card))}")
+    if training.report is not None:
+        lines.append(f"report      {escape(str(training.report))}")
     if training.mlflow is not None:
         lines.append(f"MLflow      run {training.mlflow.run_id}, version {training.mlflow.model_version} in force")
     return [*lines, "undo        csql retrain --rollback"] if result.change.action != "keep" else lines
@@ -139,6 +141,7 @@ def _data(result: Retrained, said: Sequence[str]) -> dict[str, Any]:
         "challenger_would_change": _churn(result.would_change),
         "bundle": str(training.bundle) if training else None,
         "card": str(training.card) if training else None,
+        "report": str(training.report) if training and training.report else None,
         "mlflow_run": training.mlflow.run_id if training and training.mlflow else None,
         "sentences": list(said),
     }

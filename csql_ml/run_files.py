@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -205,7 +204,7 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
             try:
                 write(fresh)
                 fresh.chmod(0o644)
-                _sync(fresh)
+                in_place.sync_file(fresh)
                 fresh.replace(path)
                 in_place.sync_folder(path.parent)
             finally:
@@ -230,7 +229,7 @@ def write_folder(out: Path, write: Callable[[Path], object]) -> None:
                 write(fresh)
                 fresh.chmod(0o755)
                 for file in sorted(fresh.iterdir()):
-                    _sync(file)
+                    in_place.sync_file(file)
                 in_place.sync_folder(fresh)
                 in_place.put_folder(fresh, out)
             finally:
@@ -259,11 +258,6 @@ def _is_run(folder: Path) -> bool:
         return "run_id" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return False
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def read_manifest(run: Path) -> dict[str, Any]:

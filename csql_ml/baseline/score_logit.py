@@ -84,6 +84,7 @@ def learn_terms(
     weight: FloatArray,
     directions: Sequence[int],
     numeric: Sequence[bool],
+    among: int = 0,
 ) -> tuple[ScoreTerm, ...]:
     """A plain weighted score for feature tables that come without one.
 
@@ -103,6 +104,8 @@ def learn_terms(
         (n,) labels and sample weights.
     directions, numeric
         (columns,) the known direction (-1, 0, +1) and whether the column is a number.
+    among
+        Of how many columns these are the strongest, where they were chosen (`csql_ml.model.screening`).
     """
     ramps = {}
     for place, name in enumerate(names):
@@ -110,7 +113,7 @@ def learn_terms(
         if ramp is not None:
             ramps[name] = ramp
     # Among many columns of noise the luckiest lie ever further from 0: sqrt(2 log columns) standard errors.
-    chance = max(1.0, float(np.sqrt(2 * np.log(max(len(ramps) / FEW_COLUMNS, 1.0)))))
+    chance = max(1.0, float(np.sqrt(2 * np.log(max(max(len(ramps), among) / FEW_COLUMNS, 1.0)))))
     strength = {name: max(r.gap - chance * r.error, 0.0) / r.variance for name, r in ramps.items()}
     most = max(strength.values(), default=0.0)
     weights = {name: s / most if most > 0 else 1.0 for name, s in strength.items()}

@@ -25,8 +25,9 @@ from csql_ml.model.money import money_facts
 from csql_ml.model.peers import Exemplars, exemplars_of, peers_of
 from csql_ml.model.reference import Estimator, metrics_of
 from csql_ml.model.refits import Refits, refit, with_figures
+from csql_ml.model.screening import MOST_COLUMNS
 from csql_ml.model.training_data import TrainingData, periods
-from csql_ml.model.validation import weight_of
+from csql_ml.model.validation import columns_of, weight_of
 from csql_ml.model.verdict import Verdict
 
 
@@ -60,7 +61,7 @@ class Assembly:
         """Bootstrap refits on the rows that the stack was fitted on, and what they say of its reasons."""
         known, settings = self.data.labelled(self.data.now), self.config.model
         label, accounts = known["label"].to_numpy(dtype=np.float64), known["account_id"].to_numpy()
-        rows, weight = known[self.data.columns], weight_of(known)
+        rows, weight = columns_of(known, self.data.columns), weight_of(known)
         found = refit(stack, rows, label, accounts, settings.refits, settings.seed, weight)
         if found is None:
             return None
@@ -69,7 +70,10 @@ class Assembly:
     def _champion(
         self, kind: Literal["rules", "stack"], estimator: WeightedScore | PropensityClassifier, threshold: float
     ) -> Champion:
-        data, seen, size = self.data, self.verdict.evidence, self.config.model.reference_size
+        whole, seen, size = self.data, self.verdict.evidence, self.config.model.reference_size
+        # Of a very wide table a champion knows the columns that were chosen, and no others.
+        wide = len(whole.features) > MOST_COLUMNS
+        data = whole.reading(set(estimator.encoder_.names)) if wide else whole
         newest = newest_rows(data, size)
         drawn = reference_set(estimator, data.features, newest[data.columns], size, self.config.model.seed)
         over = threshold if kind == "stack" else None
@@ -89,21 +93,20 @@ class Assembly:
                 "outcome": self.verdict.outcome,
                 "reason": self.verdict.reason,
                 "validated_in_time": self.verdict.in_time,
-                "data_fingerprint": data.fingerprint(),
+                "data_fingerprint": whole.fingerprint(),
                 "money": money_facts(data, self.config),
             },
             estimator=estimator,
             reference=replace(
                 drawn,
-                distributions=self._distributions(estimator),
+                distributions=self._distributions(data, estimator),
                 peers=peers_of(_once(newest_rows(data, 1)), metrics_of(estimator, data.features)[0]),
-                exemplars=self._exemplars(estimator, over),
+                exemplars=self._exemplars(data, estimator, over),
             ),
         )
 
-    def _exemplars(self, estimator: Estimator, threshold: float | None) -> Exemplars | None:
+    def _exemplars(self, data: TrainingData, estimator: Estimator, threshold: float | None) -> Exemplars | None:
         """Accounts that expanded after a score above the threshold (of a propensity; None: that of the rules)."""
-        data = self.data
         labels = data.with_labels(data.now)
         newest = labels["as_of"] == max(labels["as_of"])
         rows = labels[(labels["label"] == 1) | newest].reset_index(drop=True)
@@ -114,12 +117,11 @@ class Assembly:
         matrix = estimator.encoder_.matrix(rows[data.columns])
         return exemplars_of(rows, matrix, (rows["label"] == 1).to_numpy(), np.asarray(over), self.config.model.seed)
 
-    def _distributions(self, estimator: Estimator) -> Distributions:
+    def _distributions(self, data: TrainingData, estimator: Estimator) -> Distributions:
         """Of the newest snapshot that was learned from, each account once; without outcomes, of the newest one.
 
         The newest one is often that of the first run, which would then be compared with itself.
         """
-        data = self.data
         labels = data.labels_known(data.now)
         learned = labels.loc[labels["label"].notna(), "as_of"]
         frame = data.frame if learned.empty else data.frame[data.frame["as_of"] <= learned.max()]
@@ -142,7 +144,7 @@ def newest_rows(data: TrainingData, least: int) -> pd.DataFrame:
     period = periods(data.frame["as_of"])
     sizes = period.value_counts().sort_index(ascending=False)
     enough = int((sizes.cumsum() < least).sum()) + 1
-    return data.frame.loc[period.isin(sizes.index[:enough])]
+    return data.frame if enough >= len(sizes) else data.frame.loc[period.isin(sizes.index[:enough])]
 
 
 def threshold_for(propensity: npt.NDArray[np.float64], passing: int) -> float:

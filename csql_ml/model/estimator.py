@@ -131,8 +131,7 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         )
         stack = Stack.fit(recipe, rows)
         if stack.columns is not None:
-            narrow = recipe.of_columns(stack.columns)
-            self.encoder_, self.features_ = narrow.encoder, narrow.features
+            self._read_only(recipe.of_columns(stack.columns))
         self._take(stack, rows.classes, len(rows.positive), int(rows.positive.sum()))
         return self
 
@@ -191,6 +190,11 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.encoder_ = FeatureEncoder.learn(frame, self.features_, [t.feature for t in self.terms or ()])
         self.n_features_in_ = len(self.encoder_.names)
         return self.encoder_.matrix(frame), y
+
+    def _read_only(self, narrow: StackRecipe) -> None:
+        """Know the columns that were chosen, and no others."""
+        self.encoder_ = narrow.encoder
+        self.features_ = narrow.features
 
     def _matrix(self, X: Any) -> FloatArray:
         check_is_fitted(self)

@@ -15,19 +15,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, OutputError
+from csql_ml.in_place import holder_of, only_writer
 from csql_ml.run_files import json_text, write_file
 
 #: The pointer and the history, in the models folder.
 CHAMPION, HISTORY = "champion.json", "promotions.json"
+LOCK = ".promotions.lock"
 FORMAT = 1
 Action = Literal["promote", "keep", "renew", "fall_back", "rollback"]
 
@@ -144,20 +144,17 @@ def only_one(folder: Path) -> Iterator[None]:
     OutputError
         Another training, retraining or rollback holds it, or the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".promotions.lock", is_singleton=True)
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise OutputError(
-            f"another training or rollback is changing what is in force in {folder}; wait for its end"
-        ) from None
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_writer(folder / "promotions"))
+        except OutputError:
+            raise OutputError(
+                f"another training or rollback is changing what is in force in {folder}: "
+                f"{holder_of(folder / LOCK)}; wait for its end"
+            ) from None
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
         yield
-    finally:
-        lock.release()
 
 
 def put_in_force(config: Config, change: Change) -> bool:
@@ -170,7 +167,7 @@ def put_in_force(config: Config, change: Change) -> bool:
     """
     folder = config.models_path
     with only_one(folder):
-        finish(config)
+        _finish(config)
         known = read(folder)
         if _pointed_at(folder) != change.before:
             raise OutputError(
@@ -190,15 +187,23 @@ def finish(config: Config) -> Change | None:
     A change whose start and end are both not in force any more, because somebody edited the pointer since, is dropped.
     """
     folder = config.models_path
-    known = read(folder)
+    if read(folder).under_way is None:
+        return None
+    with only_one(folder):
+        return _finish(config)
+
+
+def _finish(config: Config) -> Change | None:
+    """Finish what is under way, as its only writer."""
+    folder = config.models_path
+    known = read(folder)  # again: another process may have finished it meanwhile
     change = known.under_way
     if change is None:
         return None
-    with only_one(folder):
-        if _pointed_at(folder) in (change.before, change.after):
-            _carry_out(config, change)
-            return change
-        _write(folder, Promotions(known.entries))
+    if _pointed_at(folder) in (change.before, change.after):
+        _carry_out(config, change)
+        return change
+    _write(folder, Promotions(known.entries))
     return None
 
 

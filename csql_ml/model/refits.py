@@ -44,6 +44,9 @@ LEVEL = 0.9
 WIDENING = 2.0
 #: Pull of the weights behind the interval towards the weighted score: enough to keep a fit on few labels finite.
 FREE_SHRINKAGE = 1.0
+#: Accounts of a draw at most: where there are more, the refits differ by more than chance would make them on all of the
+#: accounts, so intervals are rather too wide than too narrow.
+MOST_DRAWN = 50_000
 #: Draws that hold one class only are drawn again, at most so many times the number asked for.
 _PATIENCE = 10
 
@@ -246,7 +249,7 @@ def _draws(rows: LabelledRows, number: int, seed: int) -> list[Draw]:
     drawn: list[Draw] = []
     for attempt in range(_PATIENCE * number):
         rng = np.random.default_rng([seed, attempt])
-        chosen = [accounts[i] for i in rng.integers(0, len(accounts), len(accounts))]
+        chosen = [accounts[i] for i in rng.integers(0, len(accounts), min(len(accounts), MOST_DRAWN))]
         places = np.concatenate(chosen)
         if 0 < rows.positive[places].sum() < len(places):
             drawn.append(Draw(places, np.repeat(np.arange(len(chosen)), [len(c) for c in chosen])))

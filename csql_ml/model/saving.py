@@ -19,7 +19,12 @@ from csql_ml.model.training_data import TrainingData
 from csql_ml.run_files import fingerprint, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from csql_ml.model.validation import Progress
+
+    #: ``report(trained, data, config, before, on_progress)`` writes the page on a training.
+    Report = Callable[[Trained, TrainingData, Config, Champion | None, Progress | None], bytes]
 
 #: Sections of the configuration that a training depends on besides its data.
 _SETTINGS = {"model", "labels", "baseline", "scoring", "handoff"}
@@ -39,6 +44,8 @@ class Training:
         `csql_ml.model.tracking.TrackingResult`; None without tracking.
     now
         The day stood on.
+    report
+        The page for data scientists on the same; None where none was asked for.
     """
 
     trained: Trained
@@ -46,6 +53,7 @@ class Training:
     card: Path
     mlflow: Any
     now: date
+    report: Path | None = None
 
 
 def champion_in_force(config: Config) -> Champion | None:
@@ -67,23 +75,37 @@ def refused(config: Config) -> frozenset[str]:
 
 
 def save_champion(
-    trained: Trained, data: TrainingData, config: Config, now: date, on_progress: Progress | None = None
+    trained: Trained,
+    data: TrainingData,
+    config: Config,
+    now: date,
+    on_progress: Progress | None = None,
+    report: Report | None = None,
 ) -> Training:
-    """Bundles and card under the models folder and in MLflow; then, at one stroke, the champion is in force."""
+    """Bundles, card and report under the models folder and in MLflow; then, at one stroke, the champion is in force.
+
+    Parameters
+    ----------
+    report
+        Writes the page on the training (`csql_ml.model_report.model_report`), which lies beside the card.
+    """
     folder = config.models_path
     before = _bundle_before(config)
     bundle = folder / before if trained.kept and before else saved_bundle(trained.champion, folder)
     challenger = saved_bundle(trained.challenger, folder) if trained.challenger is not None else None
     card, text = _card(trained, bundle, challenger, config, data)
+    page = None
+    if report is not None:
+        page = _report(report(trained, data, config, _readable(folder, before), on_progress), card)
     tracked = None
     if config.tracking.enabled:
         if on_progress is not None:
             on_progress("logging to MLflow", 0, 1)
         from csql_ml.model.tracking import log_training
 
-        tracked = log_training(trained, data, config, bundle, text, in_force=False)
+        tracked = log_training(trained, data, config, bundle, text, in_force=False, attachments=[page] if page else [])
     promotions.put_in_force(config, _change(trained, data, config, before, bundle, challenger))
-    return Training(trained, bundle, card, tracked, now)
+    return Training(trained, bundle, card, tracked, now, page)
 
 
 def _bundle_before(config: Config) -> str | None:
@@ -92,6 +114,20 @@ def _bundle_before(config: Config) -> str | None:
         return promotions.in_force(config.models_path)
     except BundleError:
         return None
+
+
+def _readable(folder: Path, name: str | None) -> Champion | None:
+    """The champion of a bundle; None where there is none, or none that can be read."""
+    try:
+        return None if name is None else bundles.load(folder / name)
+    except BundleError:
+        return None
+
+
+def _report(content: bytes, card: Path) -> Path:
+    path = card.with_name(card.name.removesuffix(".md") + ".html")
+    write_file(path, lambda file: file.write_bytes(content))
+    return path
 
 
 def saved_bundle(champion: Champion, folder: Path) -> Path:

@@ -101,7 +101,7 @@ def _strength(counts: FloatArray, category: BoolArray) -> FloatArray:
     freedom = np.maximum((mass > 0).sum(axis=1) - 1, 1)
     over_bins = -chi2.logsf(np.maximum(ratio, 0.0), freedom)
     along = -chi2.logsf(_trend(counts[:, 1:]), 1)
-    return np.where(category, over_bins, np.maximum(over_bins, along))
+    return np.asarray(np.where(category, over_bins, np.maximum(over_bins, along)))
 
 
 def _trend(counts: FloatArray) -> FloatArray:

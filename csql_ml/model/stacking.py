@@ -33,6 +33,8 @@ FloatArray = npt.NDArray[np.float64]
 FOLDS = 5
 #: Below this many labels of the rarer class nothing can be said out of fold.
 FEWEST_OF_A_CLASS = 3
+#: So many rows judged out of fold settle four weights; of more than about as many labels not every fold is judged.
+ENOUGH_JUDGED = 50_000
 #: Out-of-fold log-odds are bounded: one wildly confident row must not decide the weights.
 LARGEST_MARGIN = 8.0
 
@@ -207,6 +209,8 @@ def out_of_fold(recipe: StackRecipe, rows: LabelledRows, screen: Screen | None =
         margins.append(np.stack([m.margin(matrix) for m in members], axis=1))
         judged.append(test)
         fold.append(np.full(len(test), number, dtype=np.intp))
+        if len(judged) > 1 and sum(map(len, judged)) >= ENOUGH_JUDGED:
+            break
     if not judged:
         none = np.zeros(0, dtype=np.intp)
         return OutOfFold(none, np.zeros((0, len(SCORE_ALONE))), none)

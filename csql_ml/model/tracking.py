@@ -27,7 +27,7 @@ from csql_ml.config import Config
 from csql_ml.errors import BundleError
 from csql_ml.model.bundle import Champion, load, save
 from csql_ml.model.registered import BUNDLE, find, register, set_challenger, set_champion, version_of_bundle
-from csql_ml.model.tracking_client import experiment_of, mlflow_client, tracking_uri
+from csql_ml.model.tracking_client import close_dead_runs, experiment_of, mlflow_client, tracking_uri
 from csql_ml.model.training_data import TrainingData
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def log_training(
     """
     champion = trained.champion
     with mlflow_client(config) as client:
+        close_dead_runs(client, config)
         run_name = f"{champion.kind}-{champion.model_version}"
         run_id = client.create_run(experiment_of(client, config), run_name=run_name).info.run_id
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sqlite3
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csql_ml.config import Config
-from csql_ml.errors import CsqlError
+from csql_ml.errors import CsqlError, OutputError
+from csql_ml.in_place import fresh_file, only_writer, sync_file, sync_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,6 +53,19 @@ def experiment_of(client: MlflowClient, config: Config) -> str:
     return str(client.create_experiment(config.tracking.experiment, artifact_location=beside))
 
 
+def close_dead_runs(client: MlflowClient, config: Config) -> None:
+    """Mark as killed the runs of the default database that a process left behind when it was killed.
+
+    A training that is still at work elsewhere marks its own run as finished when it ends. Runs on a server are left
+    alone: they may be another team's.
+    """
+    if config.tracking.uri:
+        return
+    experiments = [experiment_of(client, config)]
+    for run in client.search_runs(experiments, "attributes.status = 'RUNNING'", max_results=1000):
+        client.set_terminated(run.info.run_id, "KILLED")
+
+
 @contextmanager
 def mlflow_client(
     config: Config, failed: str = "the training cannot be logged", error_class: type[CsqlError] = CsqlError
@@ -82,6 +98,8 @@ def _connected(config: Config, failed: str, error_class: type[CsqlError]) -> Ite
     from mlflow.exceptions import MlflowException
 
     config.models_path.mkdir(parents=True, exist_ok=True)
+    if not config.tracking.uri:
+        _make_database(_database(config))
     _follow_the_folder(config)
     try:
         yield MlflowClient(tracking_uri=tracking_uri(config), registry_uri=tracking_uri(config))
@@ -91,6 +109,47 @@ def _connected(config: Config, failed: str, error_class: type[CsqlError]) -> Ite
         raise error_class(
             f"{failed}: MLflow at {where} says: {reason}; check tracking.uri, or set tracking.enabled: false"
         ) from error
+
+
+def _make_database(place: Path) -> None:
+    """Make the default database where there is none, at one stroke.
+
+    MLflow makes its tables in many steps, and never again opens a database in which it was interrupted between two.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written, or another process is making it.
+    """
+    if place.exists():
+        return
+    try:
+        with only_writer(place), tempfile.TemporaryDirectory() as scratch:
+            if place.exists():  # made by another process since
+                return
+            made, fresh = Path(scratch) / place.name, fresh_file(place)
+            try:
+                _make_tables(made)
+                shutil.copyfile(made, fresh)
+                fresh.chmod(0o644)
+                sync_file(fresh)
+                fresh.rename(place)
+                sync_folder(place.parent)
+            finally:
+                fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{place} cannot be written: {error.strerror or error}") from error
+
+
+def _make_tables(path: Path) -> None:
+    """What MLflow does itself when it first opens a database; it holds on to none that is opened here."""
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+
+    engine = create_sqlalchemy_engine(f"sqlite:///{path.as_posix()}")
+    try:
+        _initialize_tables(engine)
+    finally:
+        engine.dispose()
 
 
 def _database(config: Config) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from csql_ml.errors import TrainingError
@@ -16,6 +18,8 @@ STATES = ("positive", "negative", "open", "unobserved")
 KEYS = ["account_id", "as_of"]
 #: More distinct as-of dates than this are judged by calendar quarter instead of one by one.
 MOST_SNAPSHOTS = 24
+#: Rows digested at a time.
+_HASHED = 8_192
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +64,22 @@ class TrainingData:
             )
         frame = self.frame.assign(as_of=_dates(self.frame["as_of"]), portfolio=self.frame["portfolio"].fillna(""))
         _refuse_duplicates(frame, "the training table")
-        ordered = frame.sort_values(["as_of", "account_id"], kind="stable", ignore_index=True)
-        object.__setattr__(self, "frame", ordered)
+        order = frame[KEYS].reset_index(drop=True).sort_values(["as_of", "account_id"], kind="stable").index.to_numpy()
+        ordered = (np.diff(order) == 1).all()  # then no copy is made, which counts with thousands of columns
+        object.__setattr__(self, "frame", (frame if ordered else frame.iloc[order]).reset_index(drop=True))
 
     @property
     def columns(self) -> list[str]:
         """Columns the estimators get: features first, then what only the weighted score reads."""
         return list(dict.fromkeys([f.name for f in self.features] + [t.feature for t in self.terms]))
+
+    def reading(self, names: Collection[str]) -> TrainingData:
+        """The same rows with those features alone that a model reads, where that leaves any out."""
+        kept = tuple(f for f in self.features if f.name in names)
+        if len(kept) == len(self.features):
+            return self
+        gone = {f.name for f in self.features} - {f.name for f in kept} - {t.feature for t in self.terms}
+        return replace(self, features=kept, frame=self.frame.drop(columns=list(gone)))
 
     @property
     def snapshots(self) -> tuple[date, ...]:
@@ -81,7 +94,8 @@ class TrainingData:
         labels = self.labels_known(known_on)
         labels = labels.assign(as_of=_dates(labels["as_of"]))[[*KEYS, "state", "label", "amount", "lead_type"]]
         _refuse_duplicates(labels, f"the labels known on {known_on}")
-        joined = self.frame.merge(labels, on=KEYS, how="left", validate="one_to_one", sort=False)
+        found = self.frame[KEYS].merge(labels, on=KEYS, how="left", validate="one_to_one", sort=False)
+        joined = self.frame.assign(**{column: found[column] for column in ("state", "label", "amount", "lead_type")})
         unknown = ~joined["state"].isin(["positive", "negative"])
         ahead = joined["as_of"].map(lambda day: day >= known_on)
         joined["state"] = joined["state"].fillna(ahead.map({True: "open", False: "unobserved"}))
@@ -95,18 +109,28 @@ class TrainingData:
         A snapshot with wins, open accounts and no negative is not complete: an early win is known before the quiet
         accounts beside it can be called negative, and learning from the wins alone would teach a rate of 100 %.
         """
+        return self._labelled_now if known_on == self.now else self._labelled(known_on)
+
+    @cached_property
+    def _labelled_now(self) -> pd.DataFrame:
+        return self._labelled(self.now)
+
+    def _labelled(self, known_on: date) -> pd.DataFrame:
         joined = self.with_labels(known_on)
         waiting = set(joined.loc[joined["state"] == "open", "period"])
         waiting -= set(joined.loc[joined["label"] == 0, "period"])
         complete = joined["label"].notna() & ~joined["period"].isin(waiting)
-        return joined[complete].reset_index(drop=True)
+        return joined if complete.all() else joined[complete].reset_index(drop=True)
 
     def fingerprint(self) -> str:
         """SHA-256 of the rows and of the labels known now; equal data in any row order gives the same text."""
-        table = self.with_labels(self.now)[["account_id", "as_of", "portfolio", "arr", *self.columns, "label"]]
-        plain = table.astype({c: "string" for c in table.columns if not pd.api.types.is_numeric_dtype(table[c])})
-        rows = pd.util.hash_pandas_object(plain, index=False).to_numpy(dtype="<u8")
-        return hashlib.sha256("|".join(table.columns).encode() + rows.tobytes()).hexdigest()
+        table, columns = self.with_labels(self.now), ["account_id", "as_of", "portfolio", "arr", *self.columns, "label"]
+        texts = {c: "string" for c in columns if not pd.api.types.is_numeric_dtype(table[c])}
+        digest = hashlib.sha256("|".join(columns).encode())
+        for start in range(0, len(table), _HASHED):
+            plain = table.iloc[start : start + _HASHED][columns].astype(texts)
+            digest.update(pd.util.hash_pandas_object(plain, index=False).to_numpy(dtype="<u8").tobytes())
+        return digest.hexdigest()
 
 
 def periods(as_of: pd.Series) -> pd.Series:

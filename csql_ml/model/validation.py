@@ -11,7 +11,7 @@ stratified folds grouped by account take the place, and the result says that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -37,6 +37,9 @@ WEIGHT = "sample_weight"
 SPLITS = 5
 #: Up to so many labelled rows folds are repeated so often; more rows need fewer repetitions for the same steadiness.
 REPEATS = ((2_000, 3), (20_000, 2))
+#: ... where the table has at most so many cells; no more folds are judged once so
+#: many rows are: their intervals are narrow by then.
+REPEATED_CELLS, ENOUGH_JUDGED = 5_000_000, 50_000
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,11 @@ def validate(
         Called before each training with the step's name, how many are done and how many there are.
     """
     known = data.labelled(data.now)
-    splits, left_out = _in_time(data, known, config.model.test_snapshots)
-    in_time = bool(splits)
-    if not in_time:
-        splits = list(_by_account(known, config.model.seed))
+    in_time, left_out = _in_time(data, known, config.model.test_snapshots)
+    splits: Sequence[_Split | _Parting] = in_time or list(_by_account(known, config.model.seed))
     parts, folds = [], []
     steps = len(splits) * len(fitters)
-    for number, split in enumerate(splits):
+    for number, split in enumerate(map(_taken, splits)):
         scored = _test_rows(split)
         for step, (name, fit) in enumerate(fitters.items(), start=number * len(fitters)):
             if on_progress is not None:
@@ -129,7 +130,7 @@ def validate(
     scored = pd.concat(parts, ignore_index=True) if parts else _nothing(fitters)
     order = ["repetition", "as_of", "account_id"]
     scored = scored.sort_values(order, kind="stable", ignore_index=True)
-    return Validation(scored, tuple(fitters), tuple(folds), tuple(left_out), in_time)
+    return Validation(scored, tuple(fitters), tuple(folds), tuple(left_out), bool(in_time))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +139,23 @@ class _Split:
     train: pd.DataFrame
     test: pd.DataFrame
     repetition: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Parting:
+    """A split as places in a table: with thousands of columns there is room for the rows of one split at a time."""
+
+    name: str
+    rows: pd.DataFrame
+    train: npt.NDArray[np.intp]
+    test: npt.NDArray[np.intp]
+    repetition: int
+
+
+def _taken(split: _Split | _Parting) -> _Split:
+    if isinstance(split, _Split):
+        return split
+    return _Split(split.name, split.rows.iloc[split.train], split.rows.iloc[split.test], split.repetition)
 
 
 def _in_time(data: TrainingData, known: pd.DataFrame, newest: int) -> tuple[list[_Split], list[str]]:
@@ -163,17 +181,21 @@ def _known_before(data: TrainingData, day: date) -> pd.DataFrame:
     return rows[rows["as_of"] < day]
 
 
-def _by_account(known: pd.DataFrame, seed: int) -> Iterator[_Split]:
+def _by_account(known: pd.DataFrame, seed: int) -> Iterator[_Parting]:
     """Repeated stratified folds; all rows of an account stay together."""
     if not _both_classes(known["label"]):
         return
     repeats = next((n for rows, n in REPEATS if len(known) <= rows), 1)
+    label, judged = known["label"], 0
+    repeats = repeats if known.size <= REPEATED_CELLS else 1
     for repetition in range(repeats):
         folds = StratifiedGroupKFold(SPLITS, shuffle=True, random_state=seed + repetition)
-        for number, (train, test) in enumerate(folds.split(known, known["label"], known["account_id"])):
-            split = _Split(f"{repetition + 1}.{number + 1}", known.iloc[train], known.iloc[test], repetition)
-            if split.train["label"].nunique() == 2 and len(split.test):
-                yield split
+        for number, (train, test) in enumerate(folds.split(label, label, known["account_id"])):
+            if label.iloc[train].nunique() == 2 and len(test):
+                yield _Parting(f"{repetition + 1}.{number + 1}", known, train, test, repetition)
+                judged += len(test)
+            if number and judged >= ENOUGH_JUDGED:
+                return
 
 
 def _test_rows(split: _Split) -> pd.DataFrame:
@@ -185,7 +207,16 @@ def _test_rows(split: _Split) -> pd.DataFrame:
 def fit_on(rows: pd.DataFrame, columns: list[str], fit: Fitter) -> Any:
     """An estimator fitted on labelled rows; a column ``sample_weight`` weighs them."""
     label, accounts = rows["label"].to_numpy(dtype=np.float64), rows["account_id"].to_numpy()
-    return fit(rows[columns], label, accounts, weight_of(rows))
+    return fit(columns_of(rows, columns), label, accounts, weight_of(rows))
+
+
+def columns_of(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Some columns; without a copy where they lie side by side, which counts where they are thousands."""
+    if not rows.columns.is_unique:
+        return rows[columns]
+    places = rows.columns.get_indexer(pd.Index(columns))
+    beside = len(places) and places[0] >= 0 and (np.diff(places) == 1).all()
+    return rows.iloc[:, places[0] : places[-1] + 1] if beside else rows[columns]
 
 
 def weight_of(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
@@ -196,7 +227,7 @@ def weight_of(rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
 def _propensities(split: _Split, columns: list[str], fit: Fitter) -> npt.NDArray[np.float64]:
     """What a model trained on the split's training rows says about its test rows."""
     estimator = fit_on(split.train, columns, fit)
-    return np.asarray(estimator.predict_proba(split.test[columns])[:, 1], dtype=np.float64)
+    return np.asarray(estimator.predict_proba(columns_of(split.test, columns))[:, 1], dtype=np.float64)
 
 
 def _fold(split: _Split, scored: pd.DataFrame, judged: tuple[str, ...]) -> Fold:

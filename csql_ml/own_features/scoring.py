@@ -5,6 +5,7 @@ No metrics are known behind the columns, so there are no gates, no risks and no 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ import numpy as np
 import pandas as pd
 
 from csql_ml.baseline.gates import GateResults
-from csql_ml.batch_run import about_run, input_fingerprint, run_id_of, with_stability, write_run
+from csql_ml.batch_run import (
+    about_run,
+    account_digests,
+    digest_sum,
+    inputs_of,
+    part_of,
+    run_id_of,
+    with_stability,
+)
 from csql_ml.company import Progress
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, FeatureError
@@ -25,6 +34,7 @@ from csql_ml.metrics.definition import Feature, Metric
 from csql_ml.model.bundle import Champion
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.own_features.training import ASSUMED_TYPE
+from csql_ml.own_features.writing import CHUNK, LeadsOnDisk, write_parts
 from csql_ml.pipeline import Run, skew_of, trained_champion
 from csql_ml.run_files import write_folder
 from csql_ml.scoring import NOT_YET, QUALIFIED, SCORE_COLUMNS, Scored, ranked, typical_values
@@ -66,19 +76,32 @@ def score(
     if as_of not in table.dates:
         raise FeatureError(f"feature table {path} has no rows as of {as_of.isoformat()}; it has {_dates(table)}")
     champion = _champion(config, model)
-    if on_progress is not None:
-        on_progress("scoring and explaining", 0, 1)
     snapshot, potential = snapshot_of(table, champion, as_of)
-    inputs = input_fingerprint(snapshot, config, {"own_features": True})
+    metrics = as_metrics(table, champion)
+    del table
+    total = digest_sum(digest for part in _parts(snapshot) for digest in account_digests(part_of(snapshot, part)))
+    inputs = inputs_of(len(snapshot.features), total, config, {"own_features": True})
     run_id = run_id_of(as_of, champion.model_version, inputs)
-    scored = _scored(snapshot, potential, champion, config, run_id)
-    records = list(_dossier(table, snapshot, scored, champion, config).records())
-    qualified = sorted((r for r in records if r["status"] == QUALIFIED), key=lambda r: r["rank"])
-    leads = [lead_of(r, champion, run_id, config, snapshot) for r in qualified]
+    scores = _scores(snapshot, potential, champion, config, run_id)
     about = {**about_run(snapshot, champion, config, run_id, inputs, {}), "own_features": True}
+    dossiers = _dossiers(snapshot, scores, potential, champion, metrics, config, on_progress)
     manifest: dict[str, Any] = {}
-    write_folder(out, lambda folder: manifest.update(write_run(folder, scored, records, leads, about)))
-    return Run(out, manifest, scored.scores, leads, skew_of(champion, snapshot.features))
+
+    def write(folder: Path) -> None:
+        found = write_parts(
+            folder, scores, dossiers, lambda record: lead_of(record, champion, run_id, config, snapshot), about
+        )
+        manifest.update(found)
+
+    write_folder(out, write)
+    leads = LeadsOnDisk(out / "leads.jsonl", manifest["rows"]["leads.jsonl"])
+    return Run(out, manifest, scores, leads, skew_of(champion, snapshot.features))
+
+
+def _parts(snapshot: Snapshot) -> Iterator[range]:
+    """Places of the accounts that are handled together; one empty part where there are none."""
+    count = len(snapshot.features)
+    return (range(start, min(start + CHUNK, count)) for start in range(0, max(count, 1), CHUNK))
 
 
 def _champion(config: Config, model: str | None) -> Champion:
@@ -130,20 +153,20 @@ def _columns(table: OwnTable, champion: Champion) -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame(named)], axis=1) if named else frame
 
 
-def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config: Config, run_id: str) -> Scored:
+def _scores(snapshot: Snapshot, potential: pd.Series, champion: Champion, config: Config, run_id: str) -> pd.DataFrame:
+    """Scores and ranks of all accounts."""
     features = snapshot.features
-    explained = points(champion, features)
-    baseline = champion.baseline_score(features)
-    over = (baseline if champion.kind == "rules" else explained.propensity) >= champion.threshold
+    propensity, baseline = champion.propensity(features), champion.baseline_score(features)
+    over = (baseline if champion.kind == "rules" else propensity) >= champion.threshold
     scores = pd.DataFrame(
         {
             "account_id": features["account_id"],
             "as_of": snapshot.as_of,
             "run_id": run_id,
             "model_version": champion.model_version,
-            "propensity": explained.propensity,
+            "propensity": propensity,
             "baseline_score": baseline,
-            "expected_arr": explained.propensity * potential,
+            "expected_arr": propensity * potential,
             "status": np.where(over, QUALIFIED, NOT_YET),
             "lead_type": None,
             "risk_flags": "",
@@ -151,10 +174,52 @@ def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config
             "csm_id": snapshot.accounts["csm_id"],
         }
     )
-    count, nothing = len(features), pd.DataFrame(index=features.index)
+    return ranked(scores, config)[list(SCORE_COLUMNS)]
+
+
+def _dossiers(
+    snapshot: Snapshot,
+    scores: pd.DataFrame,
+    potential: pd.Series,
+    champion: Champion,
+    metrics: dict[str, Metric],
+    config: Config,
+    on_progress: Progress | None,
+) -> Iterator[Dossier]:
+    """All that the files say of the accounts, some accounts at a time."""
+    by_column, count = typical_values(champion), len(scores)
+    typical = {f.metric: by_column[f.name] for f in champion.features if f.name in by_column}
+    # A feature table does not say of which type its wins were.
+    money = {**(champion.training.get("money") or {"shares": {}}), "types": None}
+    for part in _parts(snapshot):
+        if on_progress is not None:
+            on_progress("scoring and explaining", part.start, max(count, 1))
+        some = part_of(snapshot, part)
+        rows = slice(part.start, part.stop)
+        scored = _explained(some, scores[rows].reset_index(drop=True), potential[rows].reset_index(drop=True), champion)
+        evidence = Evidence(
+            metrics=metrics,
+            columns=scored.points.metrics,
+            points=scored.points.points,
+            features=some.features,
+            facts=some.facts,
+            typical=typical,
+            thresholds={},
+            sources={},
+            as_of=some.as_of,
+            peers=champion.reference.peers,
+        )
+        evidence, stability = with_stability(evidence, champion)
+        yield Dossier(some, scored, evidence, metrics, (), config, stability, money=money)
+
+
+def _explained(some: Snapshot, scores: pd.DataFrame, potential: pd.Series, champion: Champion) -> Scored:
+    """Accounts that are scored already, with their points."""
+    explained = points(champion, some.features)
+    count, nothing = len(scores), pd.DataFrame(index=some.features.index)
     return Scored(
-        scores=ranked(scores, config)[list(SCORE_COLUMNS)],
-        explanations=explain(champion, features, found=explained),
+        scores=scores,
+        explanations=explain(champion, some.features, found=explained),
         points=explained,
         sub_scores=nothing,
         risks=nothing,
@@ -163,27 +228,6 @@ def _scored(snapshot: Snapshot, potential: pd.Series, champion: Champion, config
         potential_arr=potential,
         barred=[()] * count,
     )
-
-
-def _dossier(table: OwnTable, snapshot: Snapshot, scored: Scored, champion: Champion, config: Config) -> Dossier:
-    metrics = as_metrics(table, champion)
-    typical = typical_values(champion)
-    evidence = Evidence(
-        metrics=metrics,
-        columns=scored.points.metrics,
-        points=scored.points.points,
-        features=snapshot.features,
-        facts=snapshot.facts,
-        typical={f.metric: typical[f.name] for f in champion.features if f.name in typical},
-        thresholds={},
-        sources={},
-        as_of=snapshot.as_of,
-        peers=champion.reference.peers,
-    )
-    evidence, stability = with_stability(evidence, champion)
-    # A feature table does not say of which type its wins were.
-    money = {**(champion.training.get("money") or {"shares": {}}), "types": None}
-    return Dossier(snapshot, scored, evidence, metrics, (), config, stability, money=money)
 
 
 def as_metrics(table: OwnTable, champion: Champion) -> dict[str, Metric]:

@@ -34,6 +34,8 @@ _LABELS = {
 _DIFFERENT = 0.5
 #: ... and there are more of them than a vocabulary holds.
 _FEWEST_DIFFERENT = 100
+#: Kinds that Parquet holds as they are: reading them again costs less than keeping them.
+_PLAIN: tuple[Kind, ...] = ("number", "yes_or_no")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,8 @@ class OwnTable:
         Per column of dates the share of filled, labelled rows whose date lies on or after the as-of date.
     yes_or_no
         Feature columns that are true or false; they are read as 1 and 0.
+    numeric
+        Columns that are read as numbers; features among the others are categories.
     """
 
     path: Path
@@ -69,13 +73,14 @@ class OwnTable:
     infinite: Mapping[str, int]
     ahead: Mapping[str, float]
     yes_or_no: frozenset[str]
+    numeric: frozenset[str]
     _table: pa.Table = field(repr=False)
     _numbers: Mapping[str, pd.Series] = field(repr=False)
 
     @property
     def features(self) -> tuple[Feature, ...]:
         """The features for a model: numbers as they are, text as categories, no direction claimed."""
-        return tuple(Feature(column_of(n), n, categorical=n not in self._numbers) for n in self.names)
+        return tuple(Feature(column_of(n), n, categorical=n not in self.numeric) for n in self.names)
 
     @property
     def learnable(self) -> tuple[Feature, ...]:
@@ -130,8 +135,14 @@ class OwnTable:
                 f"feature table {self.path} has no column {_listed(missing)}, which the model was trained with; add it "
                 "(empty where unknown), name another model with --model, or train again"
             )
-        values = {f.name: self._values(wanted[f.name], categorical=f.categorical) for f in features}
-        return pd.DataFrame(values)
+        numeric = [f.name for f in features if not f.categorical]
+        # One block, filled column by column: nothing is held twice, which counts with thousands of columns.
+        block = np.empty((len(self.rows), len(numeric)), order="F")
+        for place, name in enumerate(numeric):
+            block[:, place] = self._values(wanted[name], categorical=False)
+        words = {f.name: self._values(wanted[f.name], categorical=True) for f in features if f.categorical}
+        numbers = pd.DataFrame(block, columns=numeric, copy=False)
+        return pd.concat([numbers, pd.DataFrame(words)], axis=1) if words else numbers
 
     def _values(self, name: str, *, categorical: bool) -> pd.Series:
         if categorical:
@@ -176,31 +187,64 @@ def open_table(path: Path, config: Config) -> OwnTable:
 
 def _judged(path: Path, table: pa.Table, rows: pd.DataFrame, kinds: Mapping[str, Kind]) -> OwnTable:
     """The columns as what they are."""
-    raw = {n: _numbers(table[n], n, kind, rows) for n, kind in kinds.items() if kind not in ("category", "empty")}
-    values = {n: finite(v) for n, v in raw.items()}
-    empty = [n for n, kind in kinds.items() if kind == "empty" or (n in values and values[n].isna().all())]
-    features = tuple(n for n in kinds if n not in set(empty))
+    judged = {n: _judge(n, table[n], kind, rows) for n, kind in kinds.items()}
+    empty = [n for n, found in judged.items() if found.empty]
+    features = tuple(n for n, found in judged.items() if not found.empty)
     if not features:
         counted = f" ({len(empty)} without any value)" if empty else ""
         raise FeatureError(
             f"feature table {path} has no feature column{counted}; expected at least one beside account_id, as_of, "
             "label, amount, csm_id and the group columns"
         )
-    infinite = {n: int(np.isinf(v).sum()) for n, v in raw.items() if values[n] is not v}
-    labelled = rows["label"].notna().to_numpy()
+    arr = judged["arr"].values if "arr" in judged else None
+    if arr is None and kinds.get("arr") in _PLAIN:
+        arr = finite(numbers(table["arr"], "arr"))
     return OwnTable(
         path=path,
-        rows=rows.assign(arr=values.get("arr", np.nan)),
+        rows=rows.assign(arr=np.nan if arr is None else arr),
         names=features,
         empty=tuple(empty),
-        constant=tuple(n for n in features if _is_constant(table[n], values.get(n))),
-        identifiers=tuple(n for n in features if n not in values and _is_identifier(table[n])),
-        infinite=infinite,
-        ahead={n: _share_ahead(values[n].to_numpy()[labelled]) for n, kind in kinds.items() if kind == "date"},
-        yes_or_no=frozenset(n for n in values if kinds[n] == "yes_or_no"),
+        constant=tuple(n for n in features if judged[n].constant),
+        identifiers=tuple(n for n in features if kinds[n] == "category" and _is_identifier(table[n])),
+        infinite={n: found.infinite for n, found in judged.items() if found.infinite},
+        ahead={n: found.ahead for n, found in judged.items() if kinds[n] == "date"},
+        yes_or_no=frozenset(n for n, kind in kinds.items() if kind == "yes_or_no"),
+        numeric=frozenset(n for n, kind in kinds.items() if kind not in ("category", "empty")),
         _table=table,
-        _numbers={n: values[n] for n in features if n in values},
+        _numbers={n: found.values for n, found in judged.items() if found.values is not None and not found.empty},
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What is to be said of a column; ``values`` where reading them again would take long."""
+
+    empty: bool = False
+    constant: bool = False
+    infinite: int = 0
+    ahead: float = 0.0
+    values: pd.Series | None = None
+
+
+def _judge(name: str, column: pa.ChunkedArray, kind: Kind, rows: pd.DataFrame) -> _Judged:
+    if kind == "empty":
+        return _Judged(empty=True)
+    if kind == "category":
+        return _Judged(constant=not column.null_count and len(pc.unique(column)) < 2)
+    raw = _numbers(column, name, kind, rows)
+    values = finite(raw)
+    plain = values.to_numpy()
+    return _Judged(
+        empty=bool(np.isnan(plain).all()),
+        constant=bool((plain == plain[0]).all()),
+        infinite=0 if values is raw else int(np.isinf(raw).sum()),
+        ahead=_share_ahead(plain[rows["label"].notna().to_numpy()]) if kind == "date" else 0.0,
+        values=None if kind in _PLAIN and not _is_text(column) else values,
+    )
+
+
+def _is_text(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
 def _with_usual_names(table: pa.Table) -> pa.Table:
@@ -219,14 +263,6 @@ def finite(values: pd.Series) -> pd.Series:
     """Numbers with infinity as missing (a division by zero has no size); the same object where there is none."""
     absurd = np.isinf(values.to_numpy())
     return values.mask(absurd) if absurd.any() else values
-
-
-def _is_constant(column: pa.ChunkedArray, values: pd.Series | None) -> bool:
-    """Whether all rows are alike; a column that is filled in some rows only tells rows apart."""
-    if values is None:
-        return not column.null_count and len(pc.unique(column)) < 2
-    plain = values.to_numpy()
-    return bool((plain == plain[0]).all())
 
 
 def _is_identifier(column: pa.ChunkedArray) -> bool:

@@ -20,6 +20,7 @@ from csql_ml.model.saving import Training, champion_in_force, refused, save_cham
 from csql_ml.model.training import Trained
 from csql_ml.model.training_data import TrainingData
 from csql_ml.model.tuning import Budget
+from csql_ml.model_report import model_report
 from csql_ml.own_features.table import OwnTable, open_table
 from csql_ml.quarters import horizon_end
 
@@ -67,12 +68,13 @@ def train_champion(
     today = now or default_now(table, config)
     data = training_data(table, config, today)
     noted = [dates_ahead(n, share, AHEAD) for n, share in table.ahead.items() if share >= AHEAD]
+    del table  # its values stand in the data now; with thousands of columns they are most of the memory
     previous, gone = champion_in_force(config), refused(config)
     trained, data = checked_training(
         data, config, on_progress, previous, gone, strict=strict, noted=noted, budget=budget
     )
     trained = trained if trained.kept else _workable(trained, data, config)
-    return save_champion(trained, data, config, today, on_progress)
+    return save_champion(trained, data, config, today, on_progress, model_report)
 
 
 def _workable(trained: Trained, data: TrainingData, config: Config) -> Trained:

@@ -54,4 +54,4 @@ def advocacy_note(account_id: str, values: Values, site: Site) -> str:
     """The facts as sentences."""
     known = values.get(account_id, {})
     facts = [{"metric": name, "value": known[name], "facts": {}} for name in _TOLD if known.get(name)]
-    return "; ".join(site.facts.sentence(fact) for fact in facts)
+    return site.texts.joined(site.facts.sentence(fact) for fact in facts)

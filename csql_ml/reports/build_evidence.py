@@ -39,7 +39,7 @@ def where(reason: Reason, site: Site) -> str:
     """Which tables, which days and how many rows a fact comes from."""
     places = reason.get("where")
     if places:
-        return "; ".join(_place(place, site) for place in places)
+        return site.texts.joined(_place(place, site) for place in places)
     return _old_place(reason, site)
 
 

@@ -71,7 +71,7 @@ def _note(account: Mapping[str, Any], site: Site) -> str:
     """Held: the risks. Not yet: the gates not passed. Not eligible: why not. Qualified: the strongest reason."""
     t, status = site.texts, account.get("status")
     if status == "held_for_risk":
-        return "; ".join(w.risk_fact(t, r) for r in account["risks"])
+        return t.joined(w.risk_fact(t, r) for r in account["risks"])
     if status == "ineligible":
         return " ".join(w.word(t, w.INELIGIBLE, c) for c in account["ineligible_because"])
     if status == "not_yet":
@@ -86,7 +86,7 @@ def _note(account: Mapping[str, Any], site: Site) -> str:
 def _detail(account: Mapping[str, Any], site: Site) -> str:
     """Held: what releases it. Not yet: the metrics below their thresholds."""
     if account.get("status") == "held_for_risk":
-        return "; ".join(w.risk_release(site.texts, r) for r in account["risks"])
+        return site.texts.joined(w.risk_release(site.texts, r) for r in account["risks"])
     if account.get("status") == "not_yet":
         return gap_note(account, site)
     return ""

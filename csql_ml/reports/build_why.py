@@ -27,8 +27,8 @@ def why(account: Account, site: Site) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``for``, ``against``, ``missing``: lists of reasons; ``sum``: rows from the reference to the propensity, or
-        None where a part is missing.
+        ``for``, ``against``, ``missing``: lists of reasons; ``refits``: whether any tells its stability; ``sum``: rows
+        from the reference to the propensity, or None where a part is missing.
 
     Raises
     ------
@@ -41,11 +41,22 @@ def why(account: Account, site: Site) -> dict[str, Any]:
     rounded = _rounded(account, ordered, hidden)
     points: Sequence[int | None] = [None] * len(ordered) if rounded is None else rounded[1:-1]
     reasons = [(_side(r), _reason(r, p, account, site)) for r, p in zip(ordered, points, strict=True)]
+    _drawn_once([page for _, page in reasons])
     return {
         **{side: [page for s, page in reasons if s == side] for side in ("for", "against", "missing")},
         "sum": None if rounded is None else _sum([page for _, page in reasons], rounded, site),
+        "refits": any(r.get("stability") is not None for r in shown),
         "unsteady": unsteady_text(account.get("unsteady"), site),
     }
+
+
+def _drawn_once(reasons: Sequence[dict[str, Any]]) -> None:
+    """Reasons made of the same use have the same line: the first keeps it."""
+    seen = set()
+    for reason in reasons:
+        if reason["line"] in seen:
+            reason["line"] = None
+        seen.add(reason["line"])
 
 
 def unsteady_text(count: Any, site: Site) -> str | None:
@@ -116,7 +127,7 @@ def _evidence(reason: Account, name: str, site: Site) -> list[tuple[str, str]]:
         lines.append((t.gettext("Threshold"), text))
     if reason.get("stability") is not None:
         share = t.percent(reason["stability"])
-        lines.append((t.gettext("Stability"), t.gettext("among the strongest in {share} of refits", share=share)))
+        lines.append((t.gettext("Stability"), t.gettext("in {share} of refits", share=share)))
     return lines
 
 
@@ -132,7 +143,7 @@ def _sum(reasons: Sequence[dict[str, Any]], rounded: Sequence[int], site: Site) 
         start = 0 if first else ends[i - 1]
         kind = "base" if first else "for" if points > 0 else "against" if points < 0 else "none"
         text = t.tenths(points) if first else t.signed_tenths(points)
-        rows.append({"label": label, "kind": kind, "text": text, "bar": bar(start, end, low, high, kind)})
+        rows.append({"label": label, "kind": kind, "text": text, "bar": bar(start, end, low, high)})
     total, label = ends[-1], t.gettext("This account")
     whole = bar(0, total, low, high)
     return [*rows, {"label": label, "kind": "total", "text": t.tenths(total), "bar": whole}]

@@ -67,22 +67,17 @@ def axis_top(values: Sequence[float]) -> float:
     return next(step * power for step in (*_STEPS, 20.0) if step * power >= highest * (1 - 1e-12))
 
 
-def bar(start: float, end: float, low: float, high: float, kind: str = "", title: str | None = None) -> Markup:
+def bar(start: float, end: float, low: float, high: float) -> Markup:
     """A horizontal bar from ``start`` to ``end`` on a scale from ``low`` to ``high``.
 
-    ``kind`` is the class that colours it, where it is not the accent colour; it is at least a sliver wide, so that a
-    small part stays visible. A bar without a ``title`` only repeats the number beside it, so that a screen reader
-    passes over it.
+    It is at least a sliver wide, so that a small part stays visible. It only repeats the number beside it, so that a
+    screen reader passes over it: of the drawings only bars have the role ``none``, which is also what styles them.
     """
     left, right = sorted((_share(start, low, high), _share(end, low, high)))
     width = max(right - left, 0.6)
     place = _short(min(left, 100 - width))
-    start_tag = "<svg class=bar aria-hidden=true>"
-    if title is not None:
-        start_tag = f"<svg class=bar role=img><title>{escape(title)}</title>"
-    name = f" class={kind}" if kind else ""
     x = "" if place == "0" else f" x={place}%"
-    return Markup(f'{start_tag}<rect{name}{x} width="{_short(width)}%"/></svg>')
+    return Markup(f'<svg role=none><rect{x} width="{_short(width)}%"/></svg>')
 
 
 def sparkline(values: Sequence[float | None], title: str) -> Markup | None:
@@ -136,7 +131,8 @@ def _place(number: float) -> str:
 
 def _short(number: float) -> str:
     """At most one decimal; SVG needs a point whatever the language."""
-    return f"{number:.1f}".removesuffix(".0")
+    # Adding zero turns -0.0 into 0.0.
+    return f"{round(number, 1) + 0.0:.1f}".removesuffix(".0")
 
 
 def _grid(top: float, written: Callable[[float], str]) -> str:
@@ -144,7 +140,7 @@ def _grid(top: float, written: Callable[[float], str]) -> str:
     for value in (0.0, top / 2, top):
         y = _short(_y(value, top))
         lines += f"M{LEFT} {y}H{WIDTH - RIGHT}"
-        texts += f'<text x="{LEFT - 6}" y="{y}" dy="4" text-anchor="end">{escape(written(value))}</text>'
+        texts += f'<text x="{LEFT - 6}" y="{y}" dy="4">{escape(written(value))}</text>'
     return f'<path class="grid" d="{lines}"/>{texts}'
 
 
@@ -194,6 +190,6 @@ def _time_axis(labels: Sequence[str]) -> str:
     if not labels:
         return ""
     y = HEIGHT - 7
-    first = f'<text x="{LEFT}" y="{y}">{escape(labels[0])}</text>'
-    last = f'<text x="{WIDTH - 4}" y="{y}" text-anchor="end">{escape(labels[-1])}</text>'
+    first = f'<text class="first" x="{LEFT}" y="{y}">{escape(labels[0])}</text>'
+    last = f'<text x="{WIDTH - 4}" y="{y}">{escape(labels[-1])}</text>'
     return first + last if len(labels) > 1 else last

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
@@ -16,6 +17,7 @@ from markupsafe import Markup, escape
 
 from csql_ml.reports.site import Site, account_path
 from csql_ml.reports.texts import Texts
+from csql_ml.reports.used_rules import UsedRules
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 
@@ -24,11 +26,13 @@ _SPACE = re.compile(r"\s+")
 _CONSTANT = re.compile(r"(--[\w-]+):([^;{}]+)[;}]")
 _PROPERTY = re.compile(r"--[a-z]\w*(?:-\w+)*")
 _LOOSE = re.compile(r"\s*([{};,>])\s*")
-#: Rules of the common style sheet that account pages, which must stay small, have no use for.
-_LISTS_ONLY = re.compile(r"(?<=\})(?:\.hidden|\[hidden\])\{[^}]*\}")
 #: What would end a string in a style sheet, or the style sheet.
 _UNQUOTABLE = re.compile(r'["\\<>\n]')
-_EMPTY_LINES = re.compile(r"\n\s*\n")
+_BETWEEN_TAGS = re.compile(r"(?<=>)\n\s*(?=<)")
+#: End tags that HTML implies by what follows.
+_IMPLIED = re.compile(
+    r"</(?:thead|tbody)>|</p>(?=<(?:p|ol|ul|li|dl|div|table|section|h[23]|details|/section|/div|/main)\b)"
+)
 _QUOTED = re.compile(r'="([\w.%-]+)"(?=[ >])')
 #: Characters no HTML page may hold.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -40,6 +44,10 @@ class Inline:
 
     content: Markup
     source: str
+
+
+#: Stands where a page's style will, once it is known what the page needs.
+_LATER = Inline(Markup("later"), "later")
 
 
 class Renderer:
@@ -57,8 +65,7 @@ class Renderer:
         self._common = _common(site)
         self._account = self._environment.get_template("account.html.j2")
         self._list = self._environment.get_template("list.html.j2")
-        account_css = _LISTS_ONLY.sub("", minified_css("base.css")) + minified_css("account.css")
-        self._account_style = inline(compact_css(account_css))
+        self._account_rules = UsedRules(minified_css("base.css") + minified_css("account.css") + _colon(site.texts))
         list_css = minified_css("base.css") + minified_css("list.css") + _bar_widths() + _narrow_labels(site.texts)
         self._list_style = inline(compact_css(list_css))
         self._sheet = self._environment.get_template("standup_site.html.j2")
@@ -67,8 +74,9 @@ class Renderer:
 
     def account(self, page: dict[str, Any]) -> bytes:
         """The page of one account, which lies one folder below the index."""
-        values = self._common | {"page": page, "root": "../", "style": self._account_style, "script": None}
-        return encoded(tight(self._account.render(values)))
+        values = self._common | {"page": page, "root": "../", "style": _LATER, "script": None}
+        html = tight(self._account.render(values))
+        return encoded(with_style(html, _compact_inline(self._account_rules.of(html))))
 
     def accounts(self, page: dict[str, Any]) -> bytes:
         """A page with many accounts."""
@@ -85,13 +93,25 @@ class Renderer:
 
 
 def tight(html: str) -> str:
-    """HTML without empty lines, and without quotes round plain words in what was drawn.
+    """HTML without line ends between tags, end tags that are implied, and quotes round plain words in what was drawn.
 
     Only what follows the style sheet is touched (its hash stands in the security policy), and no script may follow.
     Texts cannot be met: in them quotes are escaped.
     """
     head, end, body = html.partition("</style>")
-    return head + end + _QUOTED.sub(lambda found: f"={found[1]}", _EMPTY_LINES.sub("\n", body))
+    body = _IMPLIED.sub("", _BETWEEN_TAGS.sub("", body))
+    return head + end + _QUOTED.sub(lambda found: f"={found[1]}", body)
+
+
+def with_style(html: str, style: Inline) -> str:
+    """The page with its style and the style's hash in the security policy; no text of the data stands before them."""
+    html = html.replace(f"style-src {_LATER.source};", f"style-src {style.source};", 1)
+    return html.replace(f"<style>{_LATER.content}</style>", f"<style>{style.content}</style>", 1)
+
+
+@lru_cache(256)
+def _compact_inline(css: str) -> Inline:
+    return inline(compact_css(css))
 
 
 def html_bytes(template: Template, **values: Any) -> bytes:
@@ -119,12 +139,16 @@ def minified_css(name: str) -> str:
 def compact_css(css: str) -> str:
     """Minified CSS whose custom properties take little room.
 
-    One that is set once and is shorter than its name is written out; the others get names of one or two letters.
+    One that nothing asks for is dropped; one that is set once, and asked for once or shorter than its name, is written
+    out; the others get names of one or two letters.
     """
     declared = _CONSTANT.findall(css)
     names = [name for name, _ in declared]
     for name, value in declared:
-        if names.count(name) == 1 and len(value) < len(f"var({name})") and f"var({name})" in css:
+        asked = css.count(f"var({name})")
+        if f"var({name}," in css:
+            continue
+        if asked == 0 or (names.count(name) == 1 and (asked == 1 or len(value) < len(f"var({name})"))):
             css = css.replace(f"{name}:{value};", "").replace(f"{name}:{value}}}", "}").replace(f"var({name})", value)
     found = dict.fromkeys(_PROPERTY.findall(css))
     short = {name: f"--{_letters(i)}" for i, name in enumerate(found)}
@@ -152,6 +176,12 @@ def _narrow_labels(texts: Texts) -> str:
     words = {"expected": texts.gettext("Expected ARR"), "release": texts.gettext("Released when")}
     labels = "".join(f'--{name}:"{_UNQUOTABLE.sub("", word)}";' for name, word in words.items())
     return f".list{{{labels}}}"
+
+
+def _colon(texts: Texts) -> str:
+    """What stands between a label and its text where both stand in one line."""
+    between = texts.gettext("{label}: {text}", label="", text="")
+    return f'.reasons{{--colon:"{_UNQUOTABLE.sub("", between)}"}}'
 
 
 def environment(texts: Texts) -> Environment:

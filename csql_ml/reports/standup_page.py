@@ -106,16 +106,16 @@ def _since(page: Data, as_of: str, t: Texts) -> str:
 def _sections(page: Data, t: Texts) -> Iterator[tuple[str, list[str]]]:
     team = page["team"]
     if page["due"]:
-        rows = [f"{_who(e, team=team)}: {e['word']} ({e['due']}), {_plain(e['owner'])}" for e in page["due"]]
+        rows = [_told(e, f"{e['word']} ({e['due']}), {_plain(e['owner'])}", t, team=team) for e in page["due"]]
         yield t.gettext("Answers that are due"), rows
     if page["offers"]:
         yield t.gettext("To hand over"), [_offer(e, t, team=team) for e in page["offers"]]
     if page["waiting"]:
-        rows = [f"{_who(e, team=team)}: {_plain(e['kind'])}. {e['waits']}" for e in page["waiting"]]
+        rows = [_told(e, f"{_plain(e['kind'])}. {e['waits']}", t, team=team) for e in page["waiting"]]
         yield t.gettext("Waiting"), rows
     for kind in page["changes"]:
         rows = [
-            f"{_who(e, team=team)}: {e['before']} → {e['now']}. {_plain(e['note'])} {_plain(e['detail'])}".rstrip()
+            _told(e, f"{e['before']} → {e['now']}. {_plain(e['note'])} {_plain(e['detail'])}".rstrip(), t, team=team)
             for e in kind["rows"]
         ]
         yield f"{kind['word']} ({kind['count']})", rows
@@ -123,10 +123,13 @@ def _sections(page: Data, t: Texts) -> Iterator[tuple[str, list[str]]]:
 
 def _offer(e: Data, t: Texts, *, team: bool) -> str:
     due = t.gettext("answer due {date}", date=e["due"])
-    told = (
-        f"{_who(e, team=team)}: {_plain(e['kind'])}, {e['propensity']}, {e['expected']} → {_plain(e['owner'])}, {due}"
-    )
-    return f"{told}. {_plain(e['note'])}".rstrip()
+    told = f"{_plain(e['kind'])}, {e['propensity']}, {e['expected']} → {_plain(e['owner'])}, {due}"
+    return _told(e, f"{told}. {_plain(e['note'])}".rstrip(), t, team=team)
+
+
+def _told(entry: Data, text: str, t: Texts, *, team: bool) -> str:
+    """A statement about an account after its name."""
+    return t.gettext("{label}: {text}", label=_who(entry, team=team), text=text)
 
 
 def _who(entry: Data, *, team: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from copy import copy
 from datetime import date
 from decimal import Decimal
@@ -66,9 +67,24 @@ class Texts:
             return self._catalogue.singular(message)
         return self._catalogue.plural(message, message, round(count, 1))
 
+    def joined(self, parts: Iterable[str]) -> str:
+        """Statements side by side, parted as the language does it; empty where there are none."""
+        told = ""
+        for part in parts:
+            told = self.gettext("{told}; {more}", told=told, more=part) if told else part
+        return told
+
     def number(self, value: float, digits: int = 0) -> str:
         """A number with at most ``digits`` decimals."""
         return self._mark(_decimal(self._locale, value, 0, digits))
+
+    def decimals(self, value: float, digits: int) -> str:
+        """A number with exactly ``digits`` decimals, for columns of figures."""
+        return self._mark(_decimal(self._locale, value, digits, digits))
+
+    def signed_decimals(self, value: float, digits: int) -> str:
+        """A difference with its sign and exactly ``digits`` decimals."""
+        return self._mark(_sign(value) + _decimal(self._locale, abs(value), digits, digits))
 
     def short_number(self, value: float) -> str:
         """A number for axes: 12K instead of 12,000."""

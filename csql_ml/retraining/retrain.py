@@ -23,6 +23,7 @@ from csql_ml.model.saving import Training, champion_in_force, inputs_of, refused
 from csql_ml.model.succession import Trial, hold_trial
 from csql_ml.model.training import Trained, fitters
 from csql_ml.model.training_data import TrainingData
+from csql_ml.model_report import model_report
 from csql_ml.quarters import quarter_start
 from csql_ml.retraining.churn import Churn, rank_churn
 from csql_ml.retraining.maturity import Mature, newest_mature, refuse_without_news, standing_on, told_from
@@ -107,7 +108,7 @@ def retrain(config: Config, as_of: date | None = None, on_progress: Progress | N
     churn = _churn(lists, before, trained.champion, config)
     newest = lists[-1:] * 2
     would = _churn(newest, trained.champion, trained.challenger, config)
-    training = save_champion(trained, data, config, now, on_progress)
+    training = save_champion(trained, data, config, now, on_progress, model_report)
     change = promotions.read(config.models_path).entries[-1]
     wait = tellable if _too_early(trained, before) else None
     return Retrained(now, mature, before, training, trial, still_open, churn, would, wait, change, training.bundle.name)

@@ -29,6 +29,10 @@ class Standing:
     barred: frozenset[str] = frozenset()
 
 
+#: Of an account that is not in a run.
+_UNKNOWN = Standing(None)
+
+
 def changes_between(before: Standing, now: Standing) -> tuple[str, ...]:
     """What became of an account from one run to the next, as names of `CHANGES`.
 
@@ -58,26 +62,38 @@ def changes(site: Site, earlier: Run | None) -> list[dict[str, Any]]:
     """One entry per account that changed, by rank; those that are gone come last."""
     if earlier is None:
         return []
-    before = {a["account_id"]: a for a in earlier.accounts()}
+    before = _standings(earlier)
     found = []
     for account in site.run.accounts():
-        was = before.pop(account["account_id"], None)
-        kinds = changes_between(_standing(was), _standing(account))
+        was = before.pop(account["account_id"], _UNKNOWN)
+        kinds = changes_between(was, _standing(account))
         if kinds:
-            found.append(_change(account, kinds, None if was is None else was.get("status"), site))
-    gone = [a for a in before.values() if changes_between(_standing(a), Standing(None))]
-    entries = [
-        {**_change(a, ("dropped_out",), a.get("status"), site), "now": None, "note": "", "detail": ""} for a in gone
-    ]
+            found.append(_change(account, kinds, was.status, site))
+    gone = {key for key, was in before.items() if changes_between(was, _UNKNOWN)}
+    entries = [_gone(a, site) for a in earlier.accounts() if a["account_id"] in gone] if gone else []
     last = float("inf")
     order = sorted(found, key=lambda e: (last if e["rank"] is None else e["rank"], e["account_id"]))
     return [*order, *sorted(entries, key=lambda e: str(e["account_id"]))]
 
 
-def _standing(account: Mapping[str, Any] | None) -> Standing:
-    if account is None:
-        return Standing(None)
+def _standings(run: Run) -> dict[str, Standing]:
+    """How every account stood. Whole accounts of a large company would fill the memory, standings are shared."""
+    known: dict[Standing, Standing] = {}
+    found = {}
+    for account in run.accounts():
+        standing = _standing(account)
+        found[account["account_id"]] = known.setdefault(standing, standing)
+    return found
+
+
+def _standing(account: Mapping[str, Any]) -> Standing:
     return Standing(account.get("status"), frozenset(account["ineligible_because"]))
+
+
+def _gone(account: Mapping[str, Any], site: Site) -> dict[str, Any]:
+    """The entry of an account that was a lead and is not in the run any more."""
+    entry = _change(account, ("dropped_out",), account.get("status"), site)
+    return {**entry, "now": None, "note": "", "detail": ""}
 
 
 def _change(account: Mapping[str, Any], kinds: tuple[str, ...], before: str | None, site: Site) -> dict[str, Any]:

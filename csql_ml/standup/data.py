@@ -84,9 +84,11 @@ def _site(run: Run, config: Config, language: str) -> Site:
 
 def _portfolios(lists: Mapping[str, Sequence[Mapping[str, Any]]], desk: Desk) -> list[dict[str, Any]]:
     """One part per CSM with anything to talk about or any open lead; accounts without one come last."""
-    named = {e["csm"] for entries in lists.values() for e in entries} | set(desk.load)
-    order = sorted(named, key=lambda csm: (csm is None, csm or ""))
-    own = {csm: {n: [e for e in entries if e["csm"] == csm] for n, entries in lists.items()} for csm in order}
+    own: dict[str | None, dict[str, list[Mapping[str, Any]]]] = {csm: {n: [] for n in lists} for csm in desk.load}
+    for name, entries in lists.items():
+        for entry in entries:
+            own.setdefault(entry["csm"], {n: [] for n in lists})[name].append(entry)
+    order = sorted(own, key=lambda csm: (csm is None, csm or ""))
     return [_part(csm, own[csm], desk.load[csm], desk.terms.capacity) for csm in order]
 
 

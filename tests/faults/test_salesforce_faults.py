@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks and SIGKI
 
 def push_to_salesforce(home: str, run: str, port: int, how: str) -> int:
     """A sender: push a run to the server behind a port."""
-    times = {"max_attempts": 60, "first_delay": 0.01, "longest_delay": 0.05, "poll_interval": 0.01}
+    times = {"max_attempts": 400, "first_delay": 0.01, "longest_delay": 0.05, "poll_interval": 0.01}
     given = {f"delivery_{name}": value for name, value in times.items()}
     config = settings(Path(home), port, **SIZES[how], **given)
     return push(config, Path(run), "salesforce", sink=SalesforceSink(config, "token-0")).exit_code

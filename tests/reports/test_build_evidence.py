@@ -82,7 +82,7 @@ def test_steadiness_and_what_was_left_out_are_told() -> None:
     shown = why(one, SITE)
     reasons = [*shown["for"], *shown["against"], *shown["missing"]]
     told = [line for reason in reasons for line in reason["evidence"]]
-    assert ("Stability", "among the strongest in 87% of refits") in told
+    assert ("Stability", "in 87% of refits") in told
     assert shown["unsteady"].startswith("2 more facts are left out")
     assert why(one | {"unsteady": 1}, SITE)["unsteady"].startswith("1 more fact is left out")
     assert why(one | {"unsteady": 0}, SITE)["unsteady"] is None

@@ -65,7 +65,7 @@ def test_every_point_lies_inside_the_picture(values: list[float | None]) -> None
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
 def test_a_bar_stays_on_its_scale_and_is_never_invisible(start: float, end: float) -> None:
-    svg = str(bar(start, end, -1, 1, "for", "t"))
+    svg = str(bar(start, end, -1, 1))
     found = dict(re.findall(r' (x|width)="([\d.]+)%"', svg))
     left, width = float(found.get("x", 0)), float(found["width"])
     assert width > 0
@@ -79,4 +79,4 @@ def test_a_position_is_drawn_between_both_ends(position: float, at: str) -> None
 
 
 def test_what_is_written_into_a_drawing_is_escaped() -> None:
-    assert "&lt;script&gt;" in str(bar(0, 1, 0, 1, "for", "<script>"))
+    assert "&lt;script&gt;" in str(scale(0.5, (0.7,), "<script>"))

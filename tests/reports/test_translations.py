@@ -28,7 +28,9 @@ NO_BREAK, NARROW = "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"
 
 #: Words that are the same in English and in another language, or that the field does not translate.
 SHARED = {
+    *("{label}: {text}", "{told}; {more}", "{type}: {meaning}"),
     *("ARR", "Account", "Accounts", "Alarm", "CSM", "CSMs", "Champion", "Distance", "Drift", "Engagement", "Events"),
+    *("Challenger", "ROC-AUC", "Rate", "points"),
     *("Expansion", "Fit", "Funnel", "Intent", "Label", "Leads", "Median: {days}", "NRR", "Pages"),
     *(
         "Monitoring: {headline}",

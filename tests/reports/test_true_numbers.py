@@ -154,7 +154,7 @@ def check_sum(page: Page, own: pd.DataFrame, propensity: float) -> int:
     """The table from the typical account to this one: each part is the run's, and the parts add up as shown."""
     table = re.search(r"<table class=sum>.*?</table>", page.html, re.DOTALL)
     assert table
-    shown = re.findall(r"<th scope=row>([^<]+)<td class=n>([^<]+)", table[0])
+    shown = re.findall(r"<th scope=row>([^<]+)<td>([^<]+)", table[0])
     (_, first), *parts, (_, total) = [(label, tenths_of(text)) for label, text in shown]
     assert first + sum(points for _, points in parts) == total == round(1000 * propensity)
     assert abs(first - 1000 * own.at["reference", "points"]) < 1

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, OutputError
 from csql_ml.model import bundle, promotions
-from csql_ml.model.promotions import Change, Promotions, finish, in_force, put_in_force, read
+from csql_ml.model.promotions import Change, Promotions, finish, in_force, only_one, put_in_force, read
 from csql_ml.model.training import train
 from csql_ml.retraining.retrain import rollback
 from tests.model.training_world import CONFIG, world
@@ -160,10 +160,8 @@ def test_what_changed_in_the_meantime_is_not_overwritten(config):
 
 
 def test_only_one_at_a_time(config):
-    with (
-        FileLock(config.models_path / ".promotions.lock"),
-        pytest.raises(OutputError, match="another training or rollback"),
-    ):
+    said = rf"another training or rollback .*: process {os.getpid()} on .*, since 20"
+    with only_one(config.models_path), pytest.raises(OutputError, match=said):
         put_in_force(config, change(None, "rules-a"))
     assert put_in_force(config, change(None, "rules-a"))
 
