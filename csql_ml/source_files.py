@@ -126,10 +126,28 @@ def _check_gzip(file: Path, what: str) -> None:
     """Read a compressed file to its end: DuckDB takes a truncated one for a shorter one."""
     try:
         with gzip.open(file, "rb") as handle:
-            while handle.read(1 << 22):
-                pass
+            while window := handle.read(_WINDOW):
+                _check_window(window, file, what)
     except (EOFError, zlib.error, OSError) as error:
         raise SourceError(f"{what}: {file} is truncated or not a gzip file; copy it again") from error
+
+
+def _check_lines(file: Path, what: str) -> None:
+    """Look for a line break in every window of a file, of which little is read: DuckDB leaves out very long lines."""
+    with file.open("rb") as handle:
+        for start in range(0, file.stat().st_size, _WINDOW):
+            handle.seek(start)
+            begin = handle.read(1 << 16)
+            if b"\n" not in begin and b"\r" not in begin:
+                _check_window(begin + handle.read(_WINDOW - len(begin)), file, what)
+
+
+def _check_window(window: bytes, file: Path, what: str) -> None:
+    if len(window) == _WINDOW and b"\n" not in window and b"\r" not in window:
+        raise SourceError(
+            f"{what}: {file} has a line of more than {_WINDOW >> 20} MB; a row has at most 2 MB, so look for a quote "
+            "that is not closed or for a file that is no table"
+        )
 
 
 def _unique(names: Sequence[str], file: Path, what: str) -> tuple[str, ...]:
@@ -165,6 +183,9 @@ def csv_header(file: Path, what: str) -> tuple[str, tuple[str, ...]]:
 
 def _csv_relation(files: Sequence[Path], what: str) -> str:
     """One ``read_csv`` per header, so that files with other columns or another order are not mixed up."""
+    for file in files:
+        if not file.name.lower().endswith(".gz"):
+            _check_lines(file, what)
     headers = sorted(((csv_header(file, what), file) for file in files), key=lambda pair: pair[0])
     parts = []
     for (delimiter, names), group in groupby(headers, key=lambda pair: pair[0]):
