@@ -19,6 +19,8 @@ from csql_ml.errors import SourceError
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".ndjson": "json"}
 _FORMAT_HINT = ".parquet, .csv, .tsv, .jsonl (text also as .gz)"
+#: A line without a break in so many bytes of a file is refused; DuckDB says nothing from 32 MiB on.
+_WINDOW = 8 << 20
 
 
 def literal(text: str) -> str:
@@ -145,8 +147,8 @@ def _check_lines(file: Path, what: str) -> None:
 def _check_window(window: bytes, file: Path, what: str) -> None:
     if len(window) == _WINDOW and b"\n" not in window and b"\r" not in window:
         raise SourceError(
-            f"{what}: {file} has a line of more than {_WINDOW >> 20} MB; a row has at most 2 MB, so look for a quote "
-            "that is not closed or for a file that is no table"
+            f"{what}: {file} has a line of more than {_WINDOW >> 20} MB; a row of a CSV file has at most 2 MB; "
+            "look for a quote that is not closed, or for a file that is no table"
         )
 
 
@@ -183,10 +185,10 @@ def csv_header(file: Path, what: str) -> tuple[str, tuple[str, ...]]:
 
 def _csv_relation(files: Sequence[Path], what: str) -> str:
     """One ``read_csv`` per header, so that files with other columns or another order are not mixed up."""
+    headers = sorted(((csv_header(file, what), file) for file in files), key=lambda pair: pair[0])
     for file in files:
         if not file.name.lower().endswith(".gz"):
             _check_lines(file, what)
-    headers = sorted(((csv_header(file, what), file) for file in files), key=lambda pair: pair[0])
     parts = []
     for (delimiter, names), group in groupby(headers, key=lambda pair: pair[0]):
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)

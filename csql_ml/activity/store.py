@@ -114,6 +114,7 @@ class Store:
         old = manifests.read(self._folder.path)
         stamps = self._source.parts()
         if self._is_current(old, stamps):
+            self._folder.remove_stale(old.files())  # a run that was killed may not have come to it
             return Updated(old, (), _rows(old.parts))
         old, parts = self._look(old, stamps)
         changed = self._changed(old, parts)
