@@ -246,7 +246,7 @@ def _date(locale: str, day: date) -> str:
 
 def _applied(pattern: Any, locale: str, value: float | Decimal, **more: Any) -> str:
     """The number in the pattern, with a real minus sign, and none before a number that is rounded to zero."""
-    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
     grouped = abs(round(exact, pattern.frac_prec[1])) >= _UNGROUPED_BELOW.get(locale, 0)
     text: str = pattern.apply(exact, locale, group_separator=grouped, **more)
     return text.replace("-", _MINUS if any(c in "123456789" for c in text) else "")
