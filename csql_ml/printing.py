@@ -232,7 +232,7 @@ def _suspects(result: Training) -> list[str]:
 def _where_champion(result: Training) -> list[str]:
     lines = [f"champion    {escape(str(result.bundle))}", f"model card  {escape(str(result.card))}"]
     if result.report is not None:
-        lines.append(f"report      {escape(str(result.report))}")
+        lines.append(f"model page  {escape(str(result.report))}")
     if result.mlflow is not None:
         lines.append(f"MLflow      version {result.mlflow.model_version} of the registered model")
     return lines

@@ -109,7 +109,7 @@ def _files(result: Retrained) -> list[str]:
         lines.append(f"challenger  {escape(str(training.bundle.with_name(result.change.challenger)))}")
     lines.append(f"model card  {escape(str(training.card))}")
     if training.report is not None:
-        lines.append(f"report      {escape(str(training.report))}")
+        lines.append(f"model page  {escape(str(training.report))}")
     if training.mlflow is not None:
         lines.append(f"MLflow      run {training.mlflow.run_id}, version {training.mlflow.model_version} in force")
     return [*lines, "undo        csql retrain --rollback"] if result.change.action != "keep" else lines
