@@ -206,10 +206,15 @@ def test_files_and_tables_mix(tmp_path: Path, server: Server) -> None:
     [
         ({"table": "gone"}, SourceError, 'accounts: table gone cannot be read: relation "gone" does not exist'),
         ({"table": "secrets"}, SourceError, "permission denied for table secrets"),
-        ({"query": "DELETE FROM customers"}, SourceError, "the query of data.tables.accounts cannot be read: syntax e"),
-        ({"query": "SELECT 1 AS a) AS q; DROP TABLE customers; SELECT * FROM (SELECT 2 AS b"}, SourceError, "multiple"),
+        ({"query": "DELETE FROM customers"}, ConfigError, "must be a single SELECT statement in the SQL of postgres"),
+        ({"query": "SELECT 1 AS a) AS q; DROP TABLE customers; SELECT * FROM (SELECT 2 AS b"}, ConfigError, "single"),
+        (
+            {"query": "SELECT FROM WHERE customers"},
+            SourceError,
+            "the query of data.tables.accounts cannot be read: syntax e",
+        ),
         ({"query": "WITH d AS (DELETE FROM customers RETURNING *) SELECT * FROM d"}, SourceError, "cannot be read"),
-        ({"query": "SELECT nextval('counter') AS account_id"}, SourceError, "in a read-only transaction"),
+        ({"query": "SELECT nextval('counter') AS account_id"}, ConfigError, "calls nextval, which is not allowed"),
         ({"query": "SELECT 1 AS a, 2 AS a"}, ContractError, "has none of the columns"),
         ({"query": "SELECT 1 AS account_id, 2 AS account_id"}, SourceError, "ambiguous"),
         ({"query": "SELECT name::int AS account_id FROM customers"}, SourceError, "a value cannot be converted"),
@@ -265,9 +270,9 @@ def test_parameters_of_the_url_reach_the_server(tmp_path: Path, server: Server) 
     server.execute("CREATE TABLE crm.customers AS SELECT 1 AS account_id")
     url = f"{server.url}?options=-c%20search_path%3Dcrm%20-c%20statement_timeout%3D200&application_name=csql"
     assert read(tmp_path, {"table": "customers"}, database=url) == [{"account_id": 1}]
-    slow = "SELECT i AS account_id, pg_sleep(0.01) FROM generate_series(1, 1000) AS i"
+    slow = "SELECT count(*) AS account_id FROM generate_series(1, 1000000000) AS i"
     with pytest.raises(SourceError, match=r"statement timeout; raise statement_timeout"):
-        read(tmp_path, {"query": slow, "columns": {"name": "pg_sleep"}}, database=url)
+        read(tmp_path, {"query": slow}, database=url)
 
 
 def test_ssl_is_as_strict_as_the_url_says(tmp_path: Path, server: Server) -> None:
