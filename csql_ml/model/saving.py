@@ -96,7 +96,8 @@ def save_champion(
     card, text = _card(trained, bundle, challenger, config, data)
     page = None
     if report is not None:
-        page = _report(report(trained, data, config, _readable(folder, before), on_progress), card)
+        earlier = before if trained.kept or before != bundle.name else _taken_over_from(folder, bundle.name)
+        page = _report(report(trained, data, config, _readable(folder, earlier), on_progress), card)
     tracked = None
     if config.tracking.enabled:
         if on_progress is not None:
@@ -114,6 +115,12 @@ def _bundle_before(config: Config) -> str | None:
         return promotions.in_force(config.models_path)
     except BundleError:
         return None
+
+
+def _taken_over_from(folder: Path, bundle: str) -> str | None:
+    """Whom a bundle in force followed: the same training again tells of the same change."""
+    change = promotions.read(folder).came_by(bundle)
+    return None if change is None else change.before
 
 
 def _readable(folder: Path, name: str | None) -> Champion | None:
