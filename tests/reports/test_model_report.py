@@ -289,5 +289,5 @@ def test_it_is_saved_beside_the_card(tmp_path):
         saved = save_champion(trained, data, config, data.now, None, page)
         assert saved.report == saved.card.with_suffix(".html")
         assert saved.report.read_bytes() == b"<!doctype html>"
-    assert [before and before.model_version for before in asked] == [None, trained.champion.model_version]
+    assert asked == [None, None], "done again, it tells of the same change, not of one from itself to itself"
     assert save_champion(trained, data, config, data.now).report is None
