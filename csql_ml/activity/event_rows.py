@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -72,7 +72,7 @@ class EventRows:
 
     def _hash(self, one: str, other: str, salt: int) -> str:
         values = [identifier(name) if name in self.present else "NULL" for name in (one, other)]
-        return f"hash({', '.join(values)}{f', {salt}' if salt else ''})"
+        return salted_hash(values, salt)
 
     def _with_id(self, select: str) -> str:
         """Rows with ``csql_id``, the ``event_id`` as the contract reads it, unless that is a text as it is."""
@@ -126,6 +126,17 @@ class EventRows:
 def is_among(value: str, name: str) -> str:
     """SQL of whether a number is in a list."""
     return f"{value} IN (SELECT number FROM {name})"
+
+
+def salted_hash(values: Sequence[str], salt: int) -> str:
+    """SQL of a number for some values; with another salt, values that had the same number have different ones.
+
+    A salt beside the values would not do: what is the same before it is mixed in stays the same. It stands in front of
+    the text of each.
+    """
+    if salt:
+        values = [f"('{salt} ' || CAST({value} AS VARCHAR))" for value in values]
+    return f"hash({', '.join(values)})"
 
 
 #: SQL of a row's key without the bits that only tell equal keys apart.
