@@ -20,6 +20,8 @@ import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+#: Python's own numbers where 64 bits might not hold a sum.
+Sums = Ints | list[int]
 _EPOCH = date(1970, 1, 1)
 #: Quantities have six decimals.
 SCALE = 1_000_000
@@ -118,13 +120,20 @@ class _Rows:
     new_account: Flags
 
 
-def roll_up(events: Events, people: People, kinds: Kinds, columns: tuple[str, ...]) -> Iterator[tuple[date, pa.Table]]:
-    """The rollup of each day that has events, in order.
+def roll_up(
+    events: Events, people: People, kinds: Kinds, columns: tuple[str, ...]
+) -> Iterator[tuple[date, pa.Table, pa.Table]]:
+    """The rollup of each day that has events, in order, and the same added up over the users of each account.
 
     Parameters
     ----------
     columns
         The rollup's columns in their order.
+
+    Returns
+    -------
+    Iterator
+        Day, rollup, and what `csql_ml.activity.summaries.account_days` makes of it.
 
     Raises
     ------
@@ -139,8 +148,10 @@ def roll_up(events: Events, people: People, kinds: Kinds, columns: tuple[str, ..
     for number in range(int(events.day.max()) - ranked.first + 1):  # a day's numbers fit into the processor's cache
         rows, kind, quantity = _day(ranked, number, accounts)
         if rows.end:
-            sums = _sums(rows, kind, quantity, kinds) | _marks(rows, named)
-            yield rows.day, _table(rows, sums, people, columns)
+            marks = _marks(rows, named)
+            sums = _sums(rows.starts, rows.end, kind, quantity, kinds) | marks
+            by_account = _account_days(rows, kind, quantity, kinds, marks)
+            yield rows.day, _table(rows, sums, people, columns), _account_table(rows, by_account, people, columns)
 
 
 def _sorted(events: Events) -> _Sorted:
@@ -191,62 +202,64 @@ def _ones(bits: int) -> np.uint64:
     return np.uint64((1 << bits) - 1)
 
 
-def _sums(rows: _Rows, kind: Ints, quantity: Ints | None, kinds: Kinds) -> dict[str, Any]:
-    events = np.diff(rows.starts, append=rows.end)
-    sums: dict[str, Any] = {"events": events, "usage": _decimals(_total(rows, quantity, None, events))}
-    sums |= _counts(rows, kind, kinds.counts, int(events.max()))
-    for name, counts in kinds.counts.items():
+def _sums(starts: Ints, end: int, kind: Ints, quantity: Ints | None, kinds: Kinds) -> dict[str, Sums]:
+    """Counts, sets and sums (in millionths) of the events from each start to the next."""
+    events = np.diff(starts, append=end)
+    sums: dict[str, Sums] = {"events": events, "usage": _total(starts, end, quantity, None, events)}
+    counts = _counts(starts, end, kind, kinds.counts, int(events.max()))
+    sums |= counts
+    for name, counted in kinds.counts.items():
         if name.startswith("own_"):
-            sums[f"{name}_quantity"] = _decimals(_total(rows, quantity, counts[kind], sums[name]))
-    return sums | _masks(rows, kind, kinds.masks)
+            sums[f"{name}_quantity"] = _total(starts, end, quantity, counted[kind], counts[name])
+    return sums | _masks(starts, kind, kinds.masks)
 
 
-def _counts(rows: _Rows, kind: Ints, counts: Mapping[str, Flags], most: int) -> dict[str, Ints]:
+def _counts(starts: Ints, end: int, kind: Ints, counts: Mapping[str, Flags], most: int) -> dict[str, Ints]:
     """Several counts at a time, side by side in one running sum: none is larger than the events of a row."""
     bits = most.bit_length()
     at_once, names, found = max(1, 63 // bits), list(counts), {}
     for group in (names[i : i + at_once] for i in range(0, len(names), at_once)):
         packed = sum(counts[name].astype(np.int64) << (bits * i) for i, name in enumerate(group))
-        total = _summed(rows, packed[kind])  # type: ignore[index]
+        total = _summed(starts, end, packed[kind])  # type: ignore[index]
         for i, name in enumerate(group):
             found[name] = (total >> (bits * i)) & ((1 << bits) - 1)
     return found
 
 
-def _summed(rows: _Rows, values: Ints) -> Ints:
+def _summed(starts: Ints, end: int, values: Ints) -> Ints:
     """Sum of each row's values; the running sum may run over, the differences are right all the same."""
     running = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
-    sums: Ints = np.diff(running[np.append(rows.starts, rows.end)])
+    sums: Ints = np.diff(running[np.append(starts, end)])
     return sums
 
 
-def _masks(rows: _Rows, kind: Ints, masks: Mapping[str, Ints]) -> dict[str, Ints]:
+def _masks(starts: Ints, kind: Ints, masks: Mapping[str, Ints]) -> dict[str, Ints]:
     """Feature sets side by side in one number as long as they fit."""
     widths = {name: int(bits.max(initial=0)).bit_length() for name, bits in masks.items()}
     if sum(widths.values()) > 63:
-        return {name: np.bitwise_or.reduceat(bits[kind], rows.starts) for name, bits in masks.items()}
+        return {name: np.bitwise_or.reduceat(bits[kind], starts) for name, bits in masks.items()}
     packed = np.zeros(len(next(iter(masks.values()))), np.int64)
     shifts: dict[str, int] = {}
     for name, bits in masks.items():
         shifts[name] = sum(widths[other] for other in shifts)
         packed |= bits << shifts[name]
-    union = np.bitwise_or.reduceat(packed[kind], rows.starts)
+    union = np.bitwise_or.reduceat(packed[kind], starts)
     return {name: (union >> shifts[name]) & ((1 << widths[name]) - 1) for name in masks}
 
 
-def _total(rows: _Rows, quantity: Ints | None, where: Flags | None, events: Ints) -> Ints | list[int]:
+def _total(starts: Ints, end: int, quantity: Ints | None, where: Flags | None, events: Ints) -> Sums:
     """Sum of the quantities of each row, in millionths; Python's own numbers where 64 bits might not hold it."""
     if quantity is None:
         return events * SCALE
     chosen = quantity if where is None else np.where(where, quantity, 0)
     largest = int(np.abs(chosen).max()) * int(events.max())
     if largest < 1 << 63:
-        return _summed(rows, chosen)
-    high, low = (_summed(rows, part) for part in np.divmod(chosen, SCALE))
+        return _summed(starts, end, chosen)
+    high, low = (_summed(starts, end, part) for part in np.divmod(chosen, SCALE))
     return [int(whole) * SCALE + int(rest) for whole, rest in zip(high, low, strict=True)]
 
 
-def _decimals(millionths: Ints | list[int]) -> pa.Array:
+def _decimals(millionths: Sums) -> pa.Array:
     """As decimals of six places: 128 bits, of which the upper half repeats the sign."""
     kind = pa.decimal128(38, 6)
     if isinstance(millionths, list):
@@ -276,17 +289,86 @@ def _numbered(texts: pa.Array) -> Ints:
     return numbers
 
 
-def _table(rows: _Rows, sums: Mapping[str, Any], people: People, columns: tuple[str, ...]) -> pa.Table:
+@dataclass(frozen=True)
+class _AccountDays:
+    """One day's rows added up over the users of each account, by account and the day they became known.
+
+    Attributes
+    ----------
+    account
+        Position among the day's accounts.
+    """
+
+    account: Ints
+    lag: Ints
+    sums: Mapping[str, Sums]
+
+
+def _account_days(
+    rows: _Rows, kind: Ints, quantity: Ints | None, kinds: Kinds, marks: Mapping[str, Ints]
+) -> _AccountDays:
+    """Late rows stand among the others of their account: stretches without a change are added up, then put together."""
+    changes = rows.new_account.copy()
+    changes[1:] |= rows.lag[1:] != rows.lag[:-1]
+    runs = np.flatnonzero(changes)
+    partly = _sums(rows.starts[runs], rows.end, kind, quantity, kinds)
+    partly |= {name: np.add.reduceat(of_rows, runs) for name, of_rows in marks.items()}
+    account, lag = (np.cumsum(rows.new_account) - 1)[runs], rows.lag[runs]
+    order = np.lexsort((lag, account))
+    account, lag = account[order], lag[order]
+    first = np.ones(len(runs), np.bool_)
+    first[1:] = (account[1:] != account[:-1]) | (lag[1:] != lag[:-1])
+    starts = np.flatnonzero(first)
+    return _AccountDays(account[first], lag[first], {n: _united(n, of, order, starts) for n, of in partly.items()})
+
+
+def _united(name: str, partly: Sums, order: Ints, starts: Ints) -> Sums:
+    """Sums of stretches, or sets, put together."""
+    if isinstance(partly, list):
+        ends = [*starts[1:].tolist(), len(order)]
+        return [sum(partly[i] for i in order[start:end]) for start, end in zip(starts.tolist(), ends, strict=True)]
+    if _holds_sets(name):
+        return np.bitwise_or.reduceat(partly[order], starts)
+    if int(np.abs(partly).max()) * len(order) >= 1 << 63:
+        return _united(name, partly.tolist(), order, starts)
+    return np.add.reduceat(partly[order], starts)
+
+
+def _holds_sets(name: str) -> bool:
+    return name.endswith("_mask")
+
+
+def _holds_decimals(name: str) -> bool:
+    return name == "usage" or name.endswith("_quantity")
+
+
+def _table(rows: _Rows, sums: Mapping[str, Sums], people: People, columns: tuple[str, ...]) -> pa.Table:
     """One day as a table."""
+    users = people.users.take(pa.array(rows.place))
+    grain = _grain(rows, np.cumsum(rows.new_account) - 1, rows.lag, people)
+    account, *days = grain.items()
+    return _with_sums(dict([account, ("user_id", users), *days]), sums, columns)
+
+
+def _account_table(rows: _Rows, found: _AccountDays, people: People, columns: tuple[str, ...]) -> pa.Table:
+    """One day's accounts as a table."""
+    return _with_sums(_grain(rows, found.account, found.lag, people), found.sums, columns)
+
+
+def _grain(rows: _Rows, account: Ints, lag: Ints, people: People) -> dict[str, pa.Array]:
+    """Account, day and day that it became known, of rows of one day."""
     day = (rows.day - _EPOCH).days
     accounts = people.accounts.take(pa.array(rows.place[rows.new_account]))
-    numbers = (np.cumsum(rows.new_account) - 1).astype(np.int32)
-    values: dict[str, pa.Array] = {
-        "account_id": pa.DictionaryArray.from_arrays(numbers, accounts),  # so that no text is looked for when written
-        "user_id": people.users.take(pa.array(rows.place)),
-        "day": pa.array(np.full(len(rows.place), day, np.int32)).cast(pa.date32()),
-        "known_day": pa.array((day + rows.lag).astype(np.int32)).cast(pa.date32()),
+    return {
+        # so that no text is looked for when written
+        "account_id": pa.DictionaryArray.from_arrays(account.astype(np.int32), accounts),
+        "day": pa.array(np.full(len(account), day, np.int32)).cast(pa.date32()),
+        "known_day": pa.array((day + lag).astype(np.int32)).cast(pa.date32()),
     }
-    for name in columns[len(values) :]:
-        values[name] = sums[name] if isinstance(sums[name], pa.Array) else pa.array(sums[name])
-    return pa.table(values)
+
+
+def _with_sums(grain: dict[str, pa.Array], sums: Mapping[str, Sums], columns: tuple[str, ...]) -> pa.Table:
+    """The grain, and the other columns in their order."""
+    others = [name for name in columns if name in sums]
+    arrays = {name: _decimals(sums[name]) if _holds_decimals(name) else pa.array(sums[name]) for name in others}
+    return pa.table(grain | arrays)

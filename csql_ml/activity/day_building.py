@@ -21,7 +21,7 @@ from csql_ml.activity.gathering import Gathering, Lists
 from csql_ml.activity.places import SameHashError
 from csql_ml.activity.rollup import columns_of, no_rows
 from csql_ml.activity.source import BuiltDay, Contents, Day
-from csql_ml.activity.user_months import user_months
+from csql_ml.activity.user_months import UserDays
 from csql_ml.activity.vocabulary import Vocabulary, read_vocabulary
 from csql_ml.activity.zone_clock import ZoneClock
 
@@ -67,10 +67,11 @@ class DayBuilder:
         self._settle_crossing(dated, contents)
         for groups in chapters(day_groups(dated, contents.days, most_events), contents.days, most_events):
             vocabulary = self._vocabulary(groups, dated, contents)
+            user_days = UserDays(vocabulary.people)
             while groups:
                 group = groups.pop(0)
                 try:
-                    yield from self._group(group, vocabulary, contents)
+                    yield from self._group(group, vocabulary, user_days, contents, is_last=not groups)
                 except OverflowError:
                     if len(group) == 1:
                         raise
@@ -102,8 +103,10 @@ class DayBuilder:
                     self._salt += 1
             self._settle_crossing(dated, contents)
 
-    def _group(self, days: list[date], vocabulary: Vocabulary, contents: Contents) -> Iterator[BuiltDay]:
-        """One group of days."""
+    def _group(
+        self, days: list[date], vocabulary: Vocabulary, user_days: UserDays, contents: Contents, *, is_last: bool
+    ) -> Iterator[BuiltDay]:
+        """One group of days; users' days are given when their month is over, or with the last group."""
         keys = {day: keys_of(self._load(day)) for day in days}
         twice = np.unique(np.concatenate([repeated(of_day) for of_day in keys.values()]))
         twice = np.setdiff1d(twice, self._crossing_keys, assume_unique=True)
@@ -115,17 +118,18 @@ class DayBuilder:
             findings = self._closer.findings()
             self._gathering.add(self._closer.kept(self._gathering.kept_columns), vocabulary, gathered)
         events = gathered.events()
-        users = user_months(events, vocabulary.people)
         rolled_up = roll_up(events, vocabulary.people, vocabulary.kinds, columns_of(self._config))
         coming = next(rolled_up, None)
+        user_days.add(events)
         for day in days:
-            table = no_rows(self._config)
+            table, accounts = no_rows(self._config), None
             if coming is not None and coming[0] == day:
-                table, coming = coming[1], next(rolled_up, None)
+                (_, table, accounts), coming = coming, next(rolled_up, None)
             yield BuiltDay(
                 day,
                 table,
                 tuple(findings.get(day, ())),
-                keys[day] if self._keyed else None,
-                users if day == days[-1] else None,
+                keys=keys[day] if self._keyed else None,
+                users=user_days.months(None if is_last else day) if day == days[-1] else None,
+                accounts=accounts,
             )

@@ -84,7 +84,10 @@ class BuiltDay:
         The day's sorted event keys (see `csql_ml.activity.event_keys`), where the source wants them back.
     users
         By month, which users were active on this day and on those that came before it without any (see
-        `csql_ml.activity.user_months`); None where a later day has them, or where they are to be taken from the rows.
+        `csql_ml.activity.user_months`), as far as the month is complete; None where a later day has them, or where they
+        are to be taken from the rows.
+    accounts
+        The rows added up by `csql_ml.activity.summaries.account_days`; None where that is still to be done.
     """
 
     day: Day
@@ -92,6 +95,7 @@ class BuiltDay:
     findings: tuple[Finding, ...]
     keys: npt.NDArray[np.uint64] | None = None
     users: Mapping[str, pa.Table] | None = None
+    accounts: pa.Table | None = None
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,8 @@ class Store:
         if day.day is not None and day.rows.num_rows:
             below = f"day={day.day.isoformat()}"
             rollup = self._folder.write_table(below, "rollup", day.rows)
-            accounts = self._folder.write_table(below, "accounts", account_days(day.rows))
+            of_accounts = account_days(day.rows) if day.accounts is None else day.accounts
+            accounts = self._folder.write_table(below, "accounts", of_accounts)
         if day.day is not None and day.keys is not None:
             keys = self._folder.write_keys(day.day, day.keys)
         return DayState(rollup, accounts, keys, day.findings)

@@ -1,7 +1,7 @@
-"""The days on which each user was active, by month and a bit per day, of a few days' events at once.
+"""The days on which each user was active, by month and a bit per day, of the events of some people.
 
 These are the rows of ``user_months`` in `csql_ml.activity.summaries` as far as these events go: those of one month made
-of different days are united by a bitwise or. Here users are numbers still; from the rollup's texts the same takes ten
+of different events are united by a bitwise or. Here users are numbers still; from the rollup's texts the same takes ten
 times as long.
 """
 
@@ -15,77 +15,109 @@ import pyarrow as pa
 
 from csql_ml.activity.counting import Events, People
 
+Numbers = npt.NDArray[np.uint64]
 _EPOCH = date(1970, 1, 1)
-#: A day of the month fits into these.
-_DAY_BITS = 5
+#: The first year of the contract's days: clocks west of Greenwich know the last one of it.
+_FIRST_YEAR = 1969
+#: Widths of a day of the month, of the day a late row became known, and of a month, for all days of the contract.
+_DAY_BITS, _LATE_BITS, _MONTH_BITS = 5, 17, 12
+#: Stands after every late day.
+_NOT_LATE = (1 << _LATE_BITS) - 1
 
 
-def user_months(events: Events, people: People) -> dict[str, pa.Table]:
-    """By ``YYYY-MM`` a table of ``account_id``, ``user_id``, ``known_day`` and ``active``, in the order of its columns.
+class UserDays:
+    """Collects the events of the same people, days after days, and gives a month when there is no more to come of it.
+
+    Parameters
+    ----------
+    people
+        Those whose places the events name.
 
     Raises
     ------
     OverflowError
-        There are too many days and people for 64 bits; take fewer days.
+        There are too many of them for 64 bits.
     """
-    named = people.users.is_valid().to_numpy(zero_copy_only=False)[events.place]
-    if not named.any():
-        return {}
-    day, known, place = (values[named] for values in (events.day, events.known_day, events.place))
-    first = day.min()
-    none = int(known.max() - first) + 1  # stands after every late day
-    late = np.where(known > day, known - first, np.int32(none))
-    months, month, of_month = _calendar(int(first), int(day.max()))
-    widths = [int(values.max()).bit_length() for values in (month, place, late)]
-    if sum(widths) + _DAY_BITS > 63:
-        raise OverflowError("too many days and people of events at once")
-    days = (month << np.uint64(widths[1] + widths[2] + _DAY_BITS)) | of_month
-    packed = place.astype(np.uint64)
-    packed <<= np.uint64(widths[2])
-    packed |= late.astype(np.uint64)
-    packed <<= np.uint64(_DAY_BITS)
-    packed |= days[day - first]
-    packed.sort()
-    return _united(packed, widths, months, int(first), none, people)
 
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._named = people.users.is_valid().to_numpy(zero_copy_only=False)
+        self._place_bits = len(self._named).bit_length()
+        if self._place_bits + _DAY_BITS + _LATE_BITS + _MONTH_BITS > 64:
+            raise OverflowError("too many people at once")
+        self._month_at = self._place_bits + _DAY_BITS + _LATE_BITS
+        self._packed: list[Numbers] = []
 
-def _calendar(first: int, last: int) -> tuple[list[str], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """The months of a span of days, the position of each day's month among them, and its day of the month from 0 on."""
-    days = [_EPOCH + timedelta(days=n) for n in range(first, last + 1)]
-    names = [f"{day:%Y-%m}" for day in days]
-    months = list(dict.fromkeys(names))
-    places = {name: i for i, name in enumerate(months)}
-    return (
-        months,
-        np.array([places[name] for name in names], np.uint64),
-        np.array([day.day - 1 for day in days], np.uint64),
-    )
+    def add(self, events: Events) -> None:
+        """Take events in; taking them in twice does no harm."""
+        named = self._named[events.place]
+        if not named.any():
+            return
+        day, known, place = (values[named] for values in (events.day, events.known_day, events.place))
+        packed = place.astype(np.uint64)
+        packed <<= np.uint64(_LATE_BITS)
+        packed |= np.where(known > day, known, np.int32(_NOT_LATE)).astype(np.uint64)
+        packed <<= np.uint64(_DAY_BITS)
+        first = int(day.min())
+        packed |= self._calendar(first, int(day.max()))[day - first]
+        self._packed.append(packed)
 
+    def _calendar(self, first: int, last: int) -> Numbers:
+        """Month and day of the month of each day of a span, where they stand in a number."""
+        days = [_EPOCH + timedelta(days=n) for n in range(first, last + 1)]
+        return np.array([_number(day) << self._month_at | day.day - 1 for day in days], np.uint64)
 
-def _united(
-    packed: npt.NDArray[np.uint64], widths: list[int], months: list[str], first: int, none: int, people: People
-) -> dict[str, pa.Table]:
-    """One row per month, person and late day, by month."""
-    row = packed >> np.uint64(_DAY_BITS)
-    starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
-    bits = np.int64(1) << (packed & np.uint64((1 << _DAY_BITS) - 1)).astype(np.int64)
-    active, row = np.bitwise_or.reduceat(bits, starts), row[starts]
-    late = (row & np.uint64((1 << widths[2]) - 1)).astype(np.int32)
-    row >>= np.uint64(widths[2])
-    place = (row & np.uint64((1 << widths[1]) - 1)).astype(np.int32)
-    month = row >> np.uint64(widths[1])
-    known = pa.array(late + np.int32(first), mask=late == none).cast(pa.date32())
-    found = {}
-    bounds = np.searchsorted(month, np.arange(len(months) + 1, dtype=np.uint64)).tolist()
-    for name, start, end in zip(months, bounds[:-1], bounds[1:], strict=True):
-        if end > start:
-            places = pa.array(place[start:end])
-            found[name] = pa.table(
+    def months(self, before: date | None = None) -> dict[str, pa.Table]:
+        """What was collected of the months before that of a day, or of all; it is forgotten here.
+
+        Returns
+        -------
+        dict
+            By ``YYYY-MM`` a table of ``account_id``, ``user_id``, ``known_day`` and ``active``, in the order of its
+            columns.
+        """
+        if not self._packed:
+            return {}
+        packed = np.concatenate(self._packed)
+        self._packed = []
+        packed.sort()
+        if before is not None:
+            cut = int(np.searchsorted(packed, np.uint64(_number(before) << self._month_at)))
+            self._packed = [packed[cut:].copy()] if cut < len(packed) else []
+            packed = packed[:cut]
+        return self._tables(packed) if len(packed) else {}
+
+    def _tables(self, packed: Numbers) -> dict[str, pa.Table]:
+        """One row per month, person and late day, by month."""
+        row = packed >> np.uint64(_DAY_BITS)
+        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
+        bits = np.int64(1) << (packed & _ones(_DAY_BITS)).astype(np.int64)
+        active, row = np.bitwise_or.reduceat(bits, starts), row[starts]
+        late = (row & _ones(_LATE_BITS)).astype(np.int32)
+        known = pa.array(late, mask=late == _NOT_LATE).cast(pa.date32())
+        place = ((row >> np.uint64(_LATE_BITS)) & _ones(self._place_bits)).astype(np.int32)
+        month = row >> np.uint64(_LATE_BITS + self._place_bits)
+        bounds = np.flatnonzero(np.diff(month, prepend=np.uint64((1 << _MONTH_BITS) - 1))).tolist()
+        return {
+            _name(int(month[start])): pa.table(
                 {
-                    "account_id": people.accounts.take(places),
-                    "user_id": people.users.take(places),
+                    "account_id": self._people.accounts.take(pa.array(place[start:end])),
+                    "user_id": self._people.users.take(pa.array(place[start:end])),
                     "known_day": known[start:end],
                     "active": pa.array(active[start:end]),
                 }
             )
-    return found
+            for start, end in zip(bounds, [*bounds[1:], len(month)], strict=True)
+        }
+
+
+def _number(day: date) -> int:
+    return (day.year - _FIRST_YEAR) * 12 + day.month - 1
+
+
+def _name(month: int) -> str:
+    return f"{_FIRST_YEAR + month // 12}-{month % 12 + 1:02}"
+
+
+def _ones(bits: int) -> np.uint64:
+    return np.uint64((1 << bits) - 1)
