@@ -15,6 +15,7 @@ from unicodedata import category
 
 from csql_ml.errors import DeliveryError, OutputError
 from csql_ml.handoff.fields import FIELDS, KEY_FIELD, OPEN, Field, Kind, Value, field_names
+from csql_ml.handoff.note import Note
 from csql_ml.handoff.record import Record
 from csql_ml.handoff.sink import Capabilities, Finding, OutcomeChange, Remote, Result, Swept
 from csql_ml.run_files import write_file, write_jsonl
@@ -56,7 +57,8 @@ class FilesSink:
 
     def preflight(self, kinds: Sequence[Kind]) -> list[Finding]:
         if self.folder.exists() and not self.folder.is_dir():
-            return [Finding("folder", "refuse", f"{self.folder} is a file; set delivery.files.folder to a folder")]
+            said = Note("{folder} is a file; set delivery.files.folder to a folder", folder=str(self.folder))
+            return [Finding("folder", "refuse", said)]
         return []
 
     def check(self, kind: Kind, records: Sequence[Record]) -> dict[str, str]:

@@ -1,7 +1,12 @@
-"""Notes of a push: English sentences that keep their parts, so that a page can say them in another language."""
+"""What a push notes and finds: English sentences that keep their parts, so that a page can translate them.
+
+Sentences that stand in a call of `Note` in this folder are collected with the texts of the reports for translation.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any, Self
 
 #: The newer run stands: nothing of this kind is touched.
@@ -15,7 +20,9 @@ HELD_OUT_KNOWN = HELD_OUT + "; {known} of them were handed over before and stay 
 
 
 class Note(str):  # noqa: SLOT000 - str takes no slots; a push has a handful of notes
-    """A sentence with the template and the values it is made of; dates among the values are ISO texts.
+    """A sentence with the template and the values it is made of.
+
+    Dates among the values are ISO texts. A value may be a note itself, or a tuple, which is written with commas.
 
     >>> note = Note("{count} leads wait", count=3)
     >>> note, note.message, note.values
@@ -26,6 +33,26 @@ class Note(str):  # noqa: SLOT000 - str takes no slots; a push has a handful of 
     values: dict[str, Any]
 
     def __new__(cls, message: str, **values: Any) -> Self:
-        note = super().__new__(cls, message.format(**values))
+        shown = {n: ", ".join(v) if isinstance(v, tuple) else v for n, v in values.items()}
+        note = super().__new__(cls, message.format(**shown))
         note.message, note.values = message, values
         return note
+
+    def parts(self) -> dict[str, Any]:
+        """Template and values as plain JSON-able data."""
+        return {"message": self.message, "values": {name: _plain(value) for name, value in self.values.items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value.parts() if isinstance(value, Note) else value
+
+
+def either(names: Sequence[str]) -> str:
+    """One or another.
+
+    >>> either(["date", "text"])
+    'date or text'
+    """
+    return reduce(lambda one, other: Note("{one} or {other}", one=one, other=other), names)

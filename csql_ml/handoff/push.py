@@ -17,6 +17,7 @@ from csql_ml.handoff.asking import Asked
 from csql_ml.handoff.backoff import Backoff, Clock, system_clock
 from csql_ml.handoff.delivery import Sender
 from csql_ml.handoff.fields import Kind
+from csql_ml.handoff.note import Note
 from csql_ml.handoff.outbox import Outbox, past_pulls, past_pushes, past_results
 from csql_ml.handoff.outbox_file import looking, writing
 from csql_ml.handoff.patience import Patience
@@ -272,7 +273,9 @@ class _Job:
         if any(f.level == "refuse" for f in found):
             return found
         if self.kinds(self.settings.send) and not self.capabilities.unique_key:
-            message = f"the key field is not unique in {self.sink.name}, so a lost answer could make a lead twice"
+            message = Note(
+                "the key field is not unique in {sink}, so a lost answer could make a lead twice", sink=self.sink.name
+            )
             found = [*found, Finding(NO_UNIQUE_KEY, "refuse", message)]
         return found
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from csql_ml.handoff.note import Note
 from csql_ml.handoff.plan import RESTING, SENDING, Change
 from csql_ml.handoff.push import Pushed
 from csql_ml.handoff.row import Row
+from csql_ml.handoff.sink import Finding
 
 #: What one would look at: what is sent first, then what is not, and why.
 _SHOWN = (*SENDING, *(action for action in RESTING if action not in ("unchanged", "older")))
@@ -24,15 +26,21 @@ def push_data(pushed: Pushed) -> dict[str, Any]:
         "planned": plan.counts() if plan else {},
         "counts": pushed.counts,
         "seconds": round(pushed.seconds, 3),
-        "findings": [{"name": f.name, "level": f.level, "message": f.message} for f in pushed.findings],
+        "findings": [_finding(f) for f in pushed.findings],
         "notes": [str(note) for note in plan.notes] if plan else [],
-        "note_messages": [{"message": note.message, "values": note.values} for note in plan.notes] if plan else [],
+        "note_messages": [note.parts() for note in plan.notes] if plan else [],
         "changes": [_change(c) for c in plan.changes if c.action in _SHOWN] if plan and pushed.dry else [],
         "dead": [_dead(row) for row in pushed.dead],
         "unfinished": pushed.unfinished,
         "swept": [{"key": s.key, "kept": s.kept, "withdrawn": list(s.withdrawn)} for s in pushed.swept],
         "exit_code": pushed.exit_code,
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """With the parts of its sentence; a sink of one's own may give a plain sentence, which has none."""
+    parts = finding.message.parts() if isinstance(finding.message, Note) else None
+    return {"name": finding.name, "level": finding.level, "message": str(finding.message), "parts": parts}
 
 
 def _change(change: Change) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 ``python -m csql_ml.reports.extract`` writes the template, then adds new messages to every ``.po`` file (empty, until
 somebody translates them), keeps the translations there are and drops messages nothing says any more. Messages come
-from the code and templates of this folder and from the metric registry (labels and sentences). A sentence with a
+from the code and templates of this folder, from what a push finds in a CRM (`csql_ml.handoff.note`) and from the
+metric registry (labels and sentences). A sentence with a
 counted value is a plural message, so that a language (English too) can give each number its form.
 """
 
@@ -25,7 +26,8 @@ from csql_ml.reports.catalogue import DOMAIN, LOCALE_FOLDER, SOURCE_LANGUAGE, ca
 
 _FOLDER = Path(__file__).parent
 #: Functions whose first strings are a message, and how many strings that takes.
-_KEYWORDS = {"gettext": 1, "N_": 1, "_": 1, "ngettext": 2}
+_KEYWORDS = {"gettext": 1, "N_": 1, "_": 1, "ngettext": 2, "Note": 1}
+_HANDOFF = _FOLDER.parent / "handoff"
 _COUNTED = ("count", "days", "months")
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _HEADER = "# Messages of the reports; written by: python -m csql_ml.reports.extract (see docs/languages.md)."
@@ -40,6 +42,12 @@ def page_messages() -> list[tuple[str, Message]]:
         for _, message, *_ in extract_from_file("jinja2.ext:babel_extract", path, keywords={"_": None}):
             found.append((path.relative_to(_FOLDER).as_posix(), str(message)))
     return found
+
+
+def push_messages() -> list[tuple[str, Message]]:
+    """What a push finds in a CRM, each with the file it comes from."""
+    paths = sorted(_HANDOFF.rglob("*.py"))
+    return [(p.relative_to(_HANDOFF.parent).as_posix(), m) for p in paths for m in code_messages(p.read_text("utf-8"))]
 
 
 def code_messages(code: str) -> list[Message]:
@@ -82,7 +90,7 @@ def collected(metrics: Mapping[str, Metric]) -> Catalog:
         revision_date=_EPOCH,
         fuzzy=False,
     )
-    for where, message in (*page_messages(), *metric_messages(metrics.values())):
+    for where, message in (*page_messages(), *push_messages(), *metric_messages(metrics.values())):
         catalog.add(message, locations=[(where, 1)])
     return catalog
 

@@ -72,20 +72,35 @@ def page(data: Mapping[str, Any], run: Run, texts: Texts) -> dict[str, Any]:
         "sink": data["sink"],
         "kinds": kinds,
         "notes": [_note(said, texts) for said in data["note_messages"]],
-        "findings": data["findings"],
+        "findings": [_finding(found, texts) for found in data["findings"]],
         "nothing": not any(kind["sections"] for kind in kinds),
     }
 
 
 def _note(said: Mapping[str, Any], texts: Texts) -> str:
     """A note about the push as a sentence."""
+    return capitalised(_said(said, texts)) + "."
+
+
+def _finding(found: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    """A finding of the preflight; that of a sink of one's own may be a plain English sentence."""
+    parts = found.get("parts")
+    said = found["message"] if parts is None else _said(parts, texts)
+    return {"name": found["name"], "level": found["level"], "said": said, "translated": parts is not None}
+
+
+def _said(said: Mapping[str, Any], texts: Texts) -> str:
     values = {name: _note_value(name, value, texts) for name, value in said["values"].items()}
-    return capitalised(texts.gettext(said["message"], **values)) + "."
+    return texts.gettext(said["message"], **values)
 
 
 def _note_value(name: str, value: Any, texts: Texts) -> str:
     if name in _DAYS:
         return texts.date(date.fromisoformat(str(value)[:10]))
+    if isinstance(value, Mapping):
+        return _said(value, texts)
+    if isinstance(value, list | tuple):
+        return ", ".join(_note_value(name, one, texts) for one in value)
     return texts.number(value) if isinstance(value, int) else str(value)
 
 

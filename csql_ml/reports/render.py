@@ -23,6 +23,7 @@ TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SPACE = re.compile(r"\s+")
+_EMPTY = re.compile(r"[^{}]+\{\}")
 _CONSTANT = re.compile(r"(--[\w-]+):([^;{}]+)[;}]")
 _PROPERTY = re.compile(r"--[a-z]\w*(?:-\w+)*")
 _LOOSE = re.compile(r"\s*([{};,>])\s*")
@@ -140,7 +141,7 @@ def compact_css(css: str) -> str:
     """Minified CSS whose custom properties take little room.
 
     One that nothing asks for is dropped; one that is set once, and asked for once or shorter than its name, is written
-    out; the others get names of one or two letters.
+    out; the others get names of one or two letters. Rules that are empty then are left out.
     """
     declared = _CONSTANT.findall(css)
     names = [name for name, _ in declared]
@@ -152,7 +153,7 @@ def compact_css(css: str) -> str:
             css = css.replace(f"{name}:{value};", "").replace(f"{name}:{value}}}", "}").replace(f"var({name})", value)
     found = dict.fromkeys(_PROPERTY.findall(css))
     short = {name: f"--{_letters(i)}" for i, name in enumerate(found)}
-    return _PROPERTY.sub(lambda match: short[match[0]], css).replace(";}", "}")
+    return _EMPTY.sub("", _PROPERTY.sub(lambda match: short[match[0]], css).replace(";}", "}"))
 
 
 def _letters(number: int) -> str:
@@ -173,15 +174,21 @@ def _bar_widths() -> str:
 
 def _narrow_labels(texts: Texts) -> str:
     """Words that stand before a value where there is no room for the head of the table."""
-    words = {"expected": texts.gettext("Expected ARR"), "release": texts.gettext("Released when")}
+    released = _between(texts, texts.gettext("Released when"))
+    words = {"expected": texts.gettext("Expected ARR"), "release": released}
     labels = "".join(f'--{name}:"{_UNQUOTABLE.sub("", word)}";' for name, word in words.items())
     return f".list{{{labels}}}"
 
 
 def _colon(texts: Texts) -> str:
     """What stands between a label and its text where both stand in one line."""
-    between = texts.gettext("{label}: {text}", label="", text="")
-    return f'.reasons{{--colon:"{_UNQUOTABLE.sub("", between)}"}}'
+    return f'.reasons{{--colon:"{_UNQUOTABLE.sub("", _between(texts, ""))}"}}'
+
+
+def _between(texts: Texts, label: str) -> str:
+    """The label with its colon; the line does not end before the text."""
+    begun = texts.gettext("{label}: {text}", label=label, text="")
+    return begun.rstrip(" ") + "\N{NO-BREAK SPACE}"
 
 
 def environment(texts: Texts) -> Environment:

@@ -91,7 +91,7 @@ class Texts:
         if abs(value) < _SHORTENED_FROM:
             return self.number(value, 1)
         short = format_compact_decimal(value, locale=self._locale, fraction_digits=1)
-        return self._shorter(short, self.number(value))
+        return self._shorter(value, short, self.number(value))
 
     def percent(self, share: float | Decimal, digits: int = 0) -> str:
         """A share (0 to 1) as a percentage with exactly ``digits`` decimals."""
@@ -127,12 +127,12 @@ class Texts:
             return self.money(amount)
         digits = 1 if abs(amount) >= _SHORTENED_FROM**2 else 0
         short = format_compact_currency(amount, self.currency, locale=self._locale, fraction_digits=digits)
-        return self._shorter(short, self.money(amount))
+        return self._shorter(amount, short, self.money(amount))
 
-    def _shorter(self, short: str, full: str) -> str:
-        """The short form, or the full one where the language has none, as for German thousands."""
-        same = _DIGITLESS.sub("", short) == _DIGITLESS.sub("", full)
-        return full if same else self._mark(short.replace("-", _MINUS))
+    def _shorter(self, value: float, short: str, full: str) -> str:
+        """The short form, or the full one where the language has none: there Babel does not even round."""
+        shortened = _is_shortened(self._locale, len(str(int(abs(value)))))
+        return self._mark(short.replace("-", _MINUS)) if shortened else full
 
     def date(self, day: date) -> str:
         """A calendar day."""
@@ -237,6 +237,13 @@ def _money(locale: str, currency: str, amount: float) -> str:
     digits = 0 if amount == round(amount) or abs(amount) >= _WHOLE_FROM else get_currency_precision(currency)
     pattern = _pattern(locale, "currency", (digits, digits))
     return _applied(pattern, locale, amount, currency=currency, currency_digits=False)
+
+
+@lru_cache(maxsize=64)
+def _is_shortened(locale: str, digits: int) -> bool:
+    """Whether the language has a short form for numbers of so many digits; German has none for thousands."""
+    short = format_compact_decimal(10 ** (digits - 1), locale=locale)
+    return len(_DIGITLESS.sub("", short)) < digits
 
 
 @lru_cache(maxsize=1024)

@@ -9,82 +9,29 @@ from statistics import median
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from csql_ml import standup
 from csql_ml.config import Config
-from csql_ml.reports import build_lists, evidence_text, report
+from csql_ml.reports import build_lists, evidence_text
 from csql_ml.reports.catalogue import load
 from csql_ml.reports.evidence_text import Facts
 from csql_ml.reports.render import Renderer
 from csql_ml.reports.run_folder import open_run
 from csql_ml.reports.site import Site
 from csql_ml.reports.texts import Texts
-from tests.reports.sample_run import METRICS, accounts, earlier_accounts, write_run
+from tests.browser.sample_sites import written_sites
+from tests.browser.watched import Watched, assert_readable_in_both_schemes
+from tests.reports.sample_run import METRICS, accounts, write_run
 
 pytestmark = pytest.mark.browser
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SAMPLE = accounts(120, seed=3, csms=4)
 
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Folders of one site per language: English and the pseudo language."""
-    folder = tmp_path_factory.mktemp("sites")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evidence_text, "registry", lambda: METRICS)
-        run = write_run(folder / "run", SAMPLE)
-        old = write_run(folder / "old", earlier_accounts(SAMPLE, 1), as_of="2026-06-01")
-        config = Config(delivery={"outbox": folder / "outbox.sqlite"})
-        return {
-            language: report(
-                run,
-                folder / language,
-                language=language,
-                config=config,
-                earlier=[old],
-                standup=standup.digest(config, run, old, language=language),
-            ).index.parent
-            for language in ("en", "qps")
-        }
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-class Watched:
-    """A browser page whose complaints and requests are written down."""
-
-    def __init__(self, browser: Browser, site: Path, **context: Any) -> None:
-        self.context = browser.new_context(**context)
-        self.page: Page = self.context.new_page()
-        self.site = site
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-
-    def open(self, name: str) -> Page:
-        self.page.goto(f"{self.site.as_uri()}/{name}")
-        return self.page
-
-    def left_the_page(self) -> list[str]:
-        return [url for url in self.requests if not url.startswith((self.site.as_uri(), "data:"))]
+    return written_sites(tmp_path_factory.mktemp("sites"), SAMPLE)
 
 
 @pytest.fixture
@@ -323,40 +270,4 @@ FILTERS = """
 
 
 def test_dark_and_light_differ_and_both_are_readable(browser: Browser, sites: dict[str, Path]) -> None:
-    colours = {}
-    for scheme in ("light", "dark"):
-        watched = Watched(browser, sites["en"], color_scheme=scheme)
-        page = watched.open("account/acct_00020.html")
-        colours[scheme] = page.evaluate(CONTRASTS)
-        watched.context.close()
-    assert colours["light"] != colours["dark"]
-    for scheme, found in colours.items():
-        assert len(found) > 20
-        for text, ratio in found:
-            assert ratio >= 4.5, (scheme, text, ratio)
-
-
-# Contrast (WCAG 2) of every piece of text with the first background behind it that is not transparent.
-CONTRASTS = """
-() => {
-  const channels = (c) => c.match(/[\\d.]+/g).map(Number);
-  const light = (c) => {
-    const [r, g, b] = channels(c).map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = getComputedStyle(e).backgroundColor, [, , , alpha = 1] = channels(c);
-      if (alpha > 0) return c;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const found = [];
-  for (const e of document.querySelectorAll("main *")) {
-    if (e.closest("svg") || ![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
-    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
-    found.push([e.textContent.slice(0, 30), (a + 0.05) / (b + 0.05)]);
-  }
-  return found;
-}
-"""
+    assert_readable_in_both_schemes(browser, sites["en"], "account/acct_00020.html", least=20)

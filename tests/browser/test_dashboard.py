@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from csql_ml.printing_outcomes import measured as printed
 from csql_ml.reports.dashboard_page import render
 from csql_ml.reports.standup_page import write_digest
 from csql_ml.standup import digest
-from tests.browser.test_csm_site import ARGUMENTS, CONTRASTS, Watched
+from tests.browser.watched import UNFOLD, Watched, assert_readable_in_both_schemes
 from tests.handoff.small_run import config
 from tests.outcomes.funnel_tables import report
 from tests.outcomes.test_measure import LEADS, OPPORTUNITIES
@@ -21,14 +20,6 @@ from tests.test_standup import BEFORE, a_run
 
 pytestmark = pytest.mark.browser
 LONG = "Donaudampfschifffahrtsgesellschaftskapitaen" * 3
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +65,7 @@ def test_nothing_runs_over_the_edge(browser: Browser, sites: dict[str, Path], la
     watched = Watched(browser, sites[language], viewport={"width": width, "height": 800})
     for name in names(sites[language]):
         page = watched.open(name)
-        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        page.evaluate(UNFOLD)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         clipped = page.evaluate(CLIPPED)
         assert clipped == [], name
@@ -93,18 +84,7 @@ CLIPPED = """
 
 def test_dark_and_light_differ_and_both_are_readable(browser: Browser, sites: dict[str, Path]) -> None:
     for name in names(sites["en"]):
-        colours = {}
-        for scheme in ("light", "dark"):
-            watched = Watched(browser, sites["en"], color_scheme=scheme)
-            page = watched.open(name)
-            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-            colours[scheme] = page.evaluate(CONTRASTS)
-            watched.context.close()
-        assert colours["light"] != colours["dark"]
-        for scheme, found in colours.items():
-            assert len(found) > 8
-            for text, ratio in found:
-                assert ratio >= 4.5, (name, scheme, text, ratio)
+        assert_readable_in_both_schemes(browser, sites["en"], name, least=8)
 
 
 def test_letters_in_drawings_are_readable_on_phone_and_projector(browser: Browser, sites: dict[str, Path]) -> None:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from csql_ml.reports.model_report import render
-from tests.browser.test_accessibility import axe, violations  # noqa: F401  (a fixture)
-from tests.browser.test_csm_site import ARGUMENTS, Watched
+from tests.browser.watched import UNFOLD, Watched, violations
 from tests.reports.model_report_facts import day_one, promoted
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +34,7 @@ def test_it_opens_without_a_complaint_or_request_and_fits(
     watched = Watched(browser, folder, color_scheme=scheme, viewport={"width": width, "height": 900})
     for name in NAMES:
         watched.open(name)
-        watched.page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
+        watched.page.evaluate(UNFOLD)
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= width, name
     watched.context.close()
     assert watched.complaints == []
@@ -52,7 +42,7 @@ def test_it_opens_without_a_complaint_or_request_and_fits(
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 360)])
-def test_axe_finds_nothing(browser: Browser, folder: Path, axe: str, scheme: str, width: int) -> None:  # noqa: F811
+def test_axe_finds_nothing(browser: Browser, folder: Path, axe: str, scheme: str, width: int) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
     page = context.new_page()
     found = {name: violations(page, folder / name, axe) for name in NAMES}

@@ -15,15 +15,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from jsonschema import Draft202012Validator
 
 from tests.crm.hubspot_state import ASSOCIATIONS, RowError, State, Stored, iso
+from tests.local_server import Handler, LocalServer
 
 _SCHEMAS = Path(__file__).parent / "schemas" / "hubspot"
 TOKEN = "pat-eu1-not-a-real-token"
@@ -57,7 +56,7 @@ class Fault:
     seconds: float = 1.0
 
 
-class HubSpotServer:
+class HubSpotServer(LocalServer):
     """An account behind a port of this machine.
 
     Attributes
@@ -85,28 +84,7 @@ class HubSpotServer:
         self._late: list[Callable[[], Any]] = []
         self._overtaking: list[tuple[str, Any]] = []
         self._routes = self._all_routes()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"crm": self}))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def host(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> HubSpotServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(type("Handler", (_Handler,), {"crm": self}))
 
     def count(self, end: str) -> int:
         """Requests whose path ends so."""
@@ -308,14 +286,14 @@ class HubSpotServer:
             self._late.append(lambda: self.answer(method, path, given))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     # Without this every answer waits 40 ms for an acknowledgement of its headers.
     disable_nagle_algorithm = True
     crm: HubSpotServer
 
     def do_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         url = urlsplit(self.path)
         given = json.loads(body) if body else dict(parse_qsl(url.query))
         self.crm.requests.append((self.command, url.path))
@@ -342,9 +320,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_any  # noqa: N815 - names of http.server
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        pass
 
 
 def _error(category: str, message: str) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import json
 import re
 import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,6 +20,7 @@ from jsonschema import Draft202012Validator
 
 from tests.crm.salesforce_org import Org, RefusedError
 from tests.crm.salesforce_soql import MalformedQueryError
+from tests.local_server import LocalServer
 
 SCHEMAS = Path(__file__).parent / "schemas" / "salesforce"
 _STATUS = {"NOT_FOUND": 404, "PRECONDITION_FAILED": 412, "INVALIDJOBSTATE": 400}
@@ -35,7 +35,7 @@ class _Endpoint:
         self.schema = Draft202012Validator(given["request"])
 
 
-class SalesforceServer:
+class SalesforceServer(LocalServer):
     """An `Org` behind HTTP.
 
     Attributes
@@ -60,29 +60,10 @@ class SalesforceServer:
         self._pages: dict[str, list[dict[str, Any]]] = {}
         self._over = threading.Event()
         self._endpoints = [_Endpoint(path) for path in sorted(SCHEMAS.glob("*.json"))]
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(self._handler())
 
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> SalesforceServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def finish(self) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def expire(self) -> None:
         """All sessions end."""

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from typing import Any
 
-from tests.faults.local_server import Handler, LocalServer
+from tests.local_server import Handler, LocalServer
 
 FAULTS = (("dropped", 0.10), ("unavailable", 0.05), ("answer lost", 0.10), ("late", 0.10))
 

@@ -62,11 +62,8 @@ def killed_at_every_step(scene: Scene, run: Run, intact: Look, done: Look, tally
     every
         Not each step but each one of so many; 0: of writes to one file in a row only the first.
     """
-    scene.restore()
-    undisturbed = run(Plan(watched=[str(scene.place)]))
-    assert undisturbed.code == 0, undisturbed.said
-    expected = done()
-    for step in _chosen(undisturbed.steps, every):
+    steps, expected = _undisturbed(scene, run, done)
+    for step in _chosen(steps, every):
         with _counted(tally):
             scene.restore()
             end = run(Plan(watched=[str(scene.place)], kill_at=step))
@@ -76,22 +73,19 @@ def killed_at_every_step(scene: Scene, run: Run, intact: Look, done: Look, tally
             again = run(Plan())
             assert again.code == 0, f"after {where}: {again.said}"
             assert done() == expected, f"after {where}"
-    return len(undisturbed.steps)
+    return len(steps)
 
 
 def refused_from_every_step(
     scene: Scene, run: Run, intact: Look, done: Look, tally: Tally, error: int, says: str, every: int = 1
-) -> None:
+) -> int:
     """As `killed_at_every_step`, but from a step on whatever makes or fills a file is refused with an error number."""
-    scene.restore()
-    undisturbed = run(Plan(watched=[str(scene.place)]))
-    assert undisturbed.code == 0, undisturbed.said
-    expected = done()
-    for step in _chosen(undisturbed.steps, every):
+    steps, expected = _undisturbed(scene, run, done)
+    for step in _chosen(steps, every):
         with _counted(tally):
             scene.restore()
             end = run(Plan(watched=[str(scene.place)], refuse_from=step, error=error))
-            where = f"step {step}, {undisturbed.steps[step - 1]}: {end}, {end.said}"
+            where = f"step {step}, {steps[step - 1]}: {end}, {end.said}"
             assert end.code in (0, 1, 2), where
             assert "Traceback" not in end.said, where
             assert "unexpected" not in end.said, where
@@ -102,6 +96,15 @@ def refused_from_every_step(
                 intact()
             assert run(Plan()).code == 0
             assert done() == expected, where
+    return len(steps)
+
+
+def _undisturbed(scene: Scene, run: Run, done: Look) -> tuple[Sequence[str], object]:
+    """The steps of a job that nothing happens to, and what it leaves."""
+    scene.restore()
+    end = run(Plan(watched=[str(scene.place)]))
+    assert end.code == 0, end.said
+    return end.steps, done()
 
 
 def _chosen(steps: Sequence[str], every: int) -> list[int]:

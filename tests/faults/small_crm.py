@@ -20,7 +20,7 @@ from csql_ml.handoff.sink import (
     Swept,
     TransientError,
 )
-from tests.faults.local_server import Handler, LocalServer
+from tests.local_server import Handler, LocalServer
 
 _TIMEOUT = 5.0
 

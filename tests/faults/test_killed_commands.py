@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,42 +13,16 @@ import pandas as pd
 import pytest
 
 from csql_ml.run_files import read_manifest
-from tests.faults.jobs import MODULES
 from tests.faults.scene import Scene, killed_at_every_step, refused_from_every_step, tree
 from tests.faults.system_calls import SUPPORTED, End, Jobs, Plan
 from tests.handoff.small_run import lead
 from tests.handoff.small_run import write_run as write_small_run
-from tests.small_company import ACCOUNTS, CONTRACTS, FIRST_EVENT, rows, write_tables
 from tests.tally import Tally
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="Linux hands system calls over, other systems do not")
 
-CONFIG = """
-company: {currency: EUR}
-data:
-  folder: .
-  tables: {accounts: accounts.csv, contracts: contracts.csv, events: events.csv}
-models_folder: out/models
-activity_folder: out/activity
-delivery: {outbox: out/outbox.sqlite, files: {folder: out/handoff}}
-"""
 #: What names the process that writes, or when: never the same twice.
 OF_THE_MOMENT = (".lock", ".holder", "-shm", "-wal", "outbox.sqlite")
-
-
-@pytest.fixture(scope="module")
-def jobs() -> Iterator[Jobs]:
-    with Jobs("tests.faults.jobs", *MODULES) as found:
-        yield found
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Path:
-    """The configuration of a company of two accounts; everything is written below its ``out``."""
-    write_tables(tmp_path, {"accounts": rows(ACCOUNTS), "contracts": rows(CONTRACTS), "events": rows(FIRST_EVENT)})
-    (tmp_path / "c.yaml").write_text(CONFIG, encoding="utf-8")
-    (tmp_path / "out").mkdir()
-    return tmp_path / "c.yaml"
 
 
 def csql(jobs: Jobs, *arguments: object, plan: Plan | None = None) -> End:
@@ -101,9 +74,9 @@ def test_refused_while_a_run_is_written(
 ) -> None:
     tally.of("fault", "`csql score`: disk full, read-only or defective from a change of its output on")
     scored = Scored(jobs, company)
-    refused_from_every_step(
-        scored.scene, lambda p: jobs.run("write_run_command", p), scored.intact, scored.done, tally, error, says, every
-    )
+    run = lambda plan: jobs.run("write_run_command", plan)  # noqa: E731
+    assert refused_from_every_step(scored.scene, run, scored.intact, scored.done, tally, error, says, every) > 30
+    assert scored.earlier in scored.seen, "refused at the first change, the earlier run stays"
 
 
 # ---------------------------------------------------------------- whole commands
@@ -114,9 +87,9 @@ def test_killed_while_scoring(jobs: Jobs, company: Path, tally: Tally) -> None:
     tally.of("fault", "the whole of `csql score` killed at each 7th of its changes")
     scored = Scored(jobs, company)
     score = ("score", "-c", company, "--as-of", "2025-12-01", "--out", scored.out)
-    killed_at_every_step(
-        scored.scene, lambda p: csql(jobs, *score, plan=p), scored.intact, lambda: tree(scored.out), tally, every=7
-    )
+    run = lambda plan: csql(jobs, *score, plan=plan)  # noqa: E731
+    assert killed_at_every_step(scored.scene, run, scored.intact, lambda: tree(scored.out), tally, every=7) > 100
+    assert scored.earlier in scored.seen
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from csql_ml.model import bundle as bundles
 from csql_ml.model import promotions
 from csql_ml.simulate import simulate, write_config
-from tests.faults.jobs import MODULES
 from tests.faults.scene import Scene, killed_at_every_step, tree
 from tests.faults.system_calls import SUPPORTED, Jobs, Plan
 from tests.tally import Tally
@@ -27,12 +25,6 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("company")
     simulate(folder / "data", accounts=60, quarters=6, seed=3)
     return write_config(folder / "config.yaml", folder="data", models_folder="models")
-
-
-@pytest.fixture(scope="module")
-def jobs() -> Iterator[Jobs]:
-    with Jobs("tests.faults.jobs", *MODULES) as found:
-        yield found
 
 
 def in_mlflow(models: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,30 +11,16 @@ import pytest
 from csql_ml.run_files import read_manifest
 from tests.faults.jobs import MODULES
 from tests.faults.scene import tree
+from tests.faults.small_files import CONFIG
 from tests.faults.system_calls import SUPPORTED, End, Jobs, Plan
-from tests.faults.test_killed_commands import CONFIG
 from tests.handoff.small_run import lead
 from tests.handoff.small_run import write_run as write_small_run
-from tests.small_company import ACCOUNTS, CONTRACTS, FIRST_EVENT, rows, write_tables
 from tests.tally import Tally
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not SUPPORTED or sys.platform == "win32", reason="limits of Linux"),
 ]
-
-
-@pytest.fixture(scope="module")
-def jobs() -> Iterator[Jobs]:
-    with Jobs("tests.faults.jobs", *MODULES) as found:
-        yield found
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Path:
-    write_tables(tmp_path, {"accounts": rows(ACCOUNTS), "contracts": rows(CONTRACTS), "events": rows(FIRST_EVENT)})
-    (tmp_path / "c.yaml").write_text(CONFIG, encoding="utf-8")
-    return tmp_path / "c.yaml"
 
 
 def score(jobs: Jobs, company: Path, out: Path, plan: Plan | None = None, day: str = "2025-12-01") -> End:

@@ -240,7 +240,7 @@ def test_ten_thousand_and_more_are_read_completely_also_of_one_instant(crm: HubS
     crm.state.tick = tick
     for n in range(10_450 if tick else 450):
         crm.state.put("deals", {"dealtype": "renewal", "amount": str(n), "dealstage": "contractsent"})
-    objects = Objects(HubSpotApi(crm.host, TOKEN, 5.0, 20.0))
+    objects = Objects(HubSpotApi(crm.url, TOKEN, 5.0, 20.0))
     found = [one.id for one in objects.changed("deals", 0, ())]
     assert set(found) == set(crm.state.objects["deals"])
     assert len(found) < 1.5 * len(set(found)) + 400
@@ -250,7 +250,7 @@ def test_ten_thousand_and_more_are_read_completely_also_of_one_instant(crm: HubS
 def test_a_record_that_changes_while_it_is_paged_over_is_not_skipped(crm: HubSpotServer) -> None:
     for n in range(450):
         crm.state.put("deals", {"amount": str(n)})
-    objects = Objects(HubSpotApi(crm.host, TOKEN, 5.0, 5.0))
+    objects = Objects(HubSpotApi(crm.url, TOKEN, 5.0, 5.0))
     ids, seen = list(crm.state.objects["deals"]), set()
     for number, one in enumerate(objects.changed("deals", 0, ())):
         seen.add(one.id)

@@ -27,7 +27,7 @@ def crm() -> Iterator[HubSpotServer]:
 
 
 def api(crm: HubSpotServer, *, read_timeout: float = 5.0) -> HubSpotApi:
-    return HubSpotApi(crm.host, TOKEN, 1.0, read_timeout)
+    return HubSpotApi(crm.url, TOKEN, 1.0, read_timeout)
 
 
 def rate_limit(policy: str) -> dict[str, str]:

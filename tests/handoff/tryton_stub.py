@@ -6,9 +6,10 @@ import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.local_server import LocalServer
 
 LOGGED_IN = {"result": [7, "session-key", None]}
 
@@ -23,7 +24,7 @@ class Answer:
     hang: bool = False
 
 
-class TrytonStub:
+class TrytonStub(LocalServer):
     """Answers in the order of the script; logins are answered by themselves unless they are part of it.
 
     ``requests`` are the decoded bodies, ``signed`` their Authorization headers.
@@ -35,29 +36,14 @@ class TrytonStub:
         self._end = threading.Event()
         self.requests: list[dict[str, Any]] = []
         self.signed: list[str | None] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(self._handler())
 
     @property
     def methods(self) -> list[str]:
         return [request["method"].rsplit(".", 1)[1] for request in self.requests]
 
-    def __enter__(self) -> TrytonStub:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def finish(self) -> None:
         self._end.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def answer(self, request: dict[str, Any]) -> Answer:
         if self._logins and request["method"] == "common.db.login":

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import ast
+import json
 import re
 from datetime import date
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+from csql_ml import handoff
 from csql_ml.handoff import note
 from csql_ml.handoff.fields import FIELDS
 from csql_ml.reports.catalogue import load
+from csql_ml.reports.extract import push_messages
 from csql_ml.reports.lead_texts import FIELD
 from csql_ml.reports.push_page import MOST_SHOWN, NOTE, page, render
 from csql_ml.reports.run_folder import Run
@@ -123,3 +127,45 @@ def test_a_note_is_said_in_the_language_of_the_page() -> None:
     german = page(said, run(), Texts(load("de"), "EUR"))["notes"][0]
     assert "01.08.2026" in german
     assert "handed" not in german
+
+
+def test_what_a_crm_lacks_is_said_in_the_language_of_the_page() -> None:
+    """A list, a choice and a guess among the parts are translated, too; the terminal's sentence stays English."""
+    field = note.Note("{property} (for {field})", property="csql_band", field="band")
+    lacks = note.Note(
+        "HubSpot's {object} have no property {missing}; make them, or change the names under delivery.hubspot",
+        object="leads",
+        missing=(field, note.Note("{property} (for the key)", property="csql_key")),
+    )
+    types = note.Note(
+        "{property} is of type {type}, {field} needs {allowed}",
+        property="leads.csql_band",
+        type="number",
+        field="band",
+        allowed=note.either(["string", "enumeration", "date"]),
+    )
+    assert "no property csql_band (for band), csql_key (for the key); make them" in lacks
+    assert types == "leads.csql_band is of type number, band needs string or enumeration or date"
+    findings = [{"name": "x", "level": "refuse", "message": str(one), "parts": one.parts()} for one in (lacks, types)]
+    german = page(json.loads(json.dumps(data(findings=findings))), run(), Texts(load("de"), "EUR"))["findings"]
+    assert "csql_band (für band), csql_key (für den Schlüssel)" in german[0]["said"]
+    assert german[1]["said"] == "leads.csql_band hat den Typ number, band braucht string oder enumeration oder date"
+    assert [one["said"] for one in page(data(findings=findings), run(), TEXTS)["findings"]] == [lacks, types]
+
+
+def test_a_sink_of_ones_own_may_say_it_in_english_alone() -> None:
+    finding = {"name": "x", "level": "warn", "message": "the folder is full", "parts": None}
+    html = render(data(findings=[finding]), run(), Texts(load("de"), "EUR")).decode()
+    assert '<span lang="en">the folder is full</span>' in html
+
+
+def test_every_sentence_of_a_preflight_is_collected_for_translation() -> None:
+    """Whoever gives a finding a plain text instead of a `Note` leaves it in English on every page."""
+    sources = [path.read_text("utf-8") for path in Path(handoff.__file__).parent.rglob("*.py")]
+    calls = [call for text in sources for call in ast.walk(ast.parse(text)) if isinstance(call, ast.Call)]
+    named = [(getattr(call.func, "id", ""), call.args) for call in calls]
+    plain = [ast.unparse(args[-1]) for name, args in named if name in ("Finding", "_refuse", "_warn") and args]
+    assert len(plain) > 40
+    assert [text for text in plain if text.lstrip("f").startswith(("'", '"'))] == []
+    collected = {message for _, message in push_messages()}
+    assert {"{one} or {other}", "no active users: {users}"} < collected

@@ -10,6 +10,7 @@ from csql_ml.handoff.fields import FIELDS, OPEN, WITHDRAWN, Kind
 from csql_ml.handoff.hubspot.accounts import COMPANIES, CONTACTS
 from csql_ml.handoff.hubspot.layout import Layout
 from csql_ml.handoff.hubspot.portal import Portal, Property
+from csql_ml.handoff.note import Note, either
 from csql_ml.handoff.sink import Finding
 
 #: What property types take a contract value of a type without loss.
@@ -60,9 +61,10 @@ class Preflight:
     def _scopes(self, kinds: Sequence[Kind]) -> Iterator[Finding]:
         granted = self._portal.scopes(self._token)
         if granted is None:
-            yield _warn("scopes_unknown", "HubSpot does not say what this access token may do; pushing will tell")
+            yield _warn("scopes_unknown", Note("HubSpot does not say what this access token may do; pushing will tell"))
         elif missing := sorted(self._needed(kinds) - granted):
-            yield _refuse("scopes", f"the private app lacks {', '.join(missing)}; add them in its settings in HubSpot")
+            said = Note("the private app lacks {scopes}; add them in its settings in HubSpot", scopes=tuple(missing))
+            yield _refuse("scopes", said)
 
     def _needed(self, kinds: Sequence[Kind]) -> set[str]:
         needed = {_READ.format(COMPANIES)}
@@ -77,26 +79,36 @@ class Preflight:
     def _mapping(self, layout: Layout) -> Iterator[Finding]:
         there, names = layout.definitions, layout.properties
         fields = {f.name: f for f in FIELDS[layout.kind]}
-        missing = [f"{n} (for {f})" for f, n in names.items() if n not in there]
+        missing = [Note("{property} (for {field})", property=n, field=f) for f, n in names.items() if n not in there]
         if layout.key_property not in there and layout.kind == "lead":
-            missing.insert(0, f"{layout.key_property} (for the key)")
+            missing.insert(0, Note("{property} (for the key)", property=layout.key_property))
         if missing:
             yield _refuse(
                 "missing_properties",
-                f"HubSpot's {layout.object_type} have no property {', '.join(missing)}; make them, or change the names "
-                "under delivery.hubspot",
+                Note(
+                    "HubSpot's {object} have no property {missing}; make them, or change the names under "
+                    "delivery.hubspot",
+                    object=layout.object_type,
+                    missing=tuple(missing),
+                ),
             )
         for field, name in names.items():
             if (definition := there.get(name)) is None:
                 continue
             allowed = _PROSE_TYPES if fields[field].prose else _TYPES[fields[field].dtype]
             if definition.type not in allowed and name != _OWNER:
-                yield _refuse(
-                    "property_types",
-                    f"{layout.object_type}.{name} is of type {definition.type}, {field} needs {' or '.join(allowed)}",
+                said = Note(
+                    "{property} is of type {type}, {field} needs {allowed}",
+                    property=f"{layout.object_type}.{name}",
+                    type=definition.type,
+                    field=field,
+                    allowed=either(allowed),
                 )
+                yield _refuse("property_types", said)
             if definition.read_only:
-                yield _refuse("read_only", f"{layout.object_type}.{name} (for {field}) cannot be written in HubSpot")
+                where = f"{layout.object_type}.{name}"
+                said = Note("{property} (for {field}) cannot be written in HubSpot", property=where, field=field)
+                yield _refuse("read_only", said)
         if layout.kind == "lead":
             yield from self._options(there, names)
 
@@ -110,8 +122,12 @@ class Preflight:
             if missing := [v for v in values if v not in definition.options]:
                 yield _refuse(
                     "lead_source" if field == "lead_source" else "options",
-                    f"{definition.name} (for {field}) has no option {', '.join(missing)} among its internal values; "
-                    "add it in HubSpot",
+                    Note(
+                        "{property} (for {field}) has no option {missing} among its internal values; add it in HubSpot",
+                        property=definition.name,
+                        field=field,
+                        missing=tuple(missing),
+                    ),
                 )
 
     def _unique_key(self) -> Iterator[Finding]:
@@ -119,9 +135,12 @@ class Preflight:
         if layout.key_property in layout.definitions and not layout.unique:
             yield _refuse(
                 "no_unique_key",
-                f"{layout.object_type}.{layout.key_property} takes a value twice, so a lost answer could make a lead "
-                "twice; HubSpot sets this only when a property is made: make a new one with unique values and name it "
-                "under delivery.hubspot.key_property",
+                Note(
+                    "{property} takes a value twice, so a lost answer could make a lead twice; HubSpot sets this only "
+                    "when a property is made: make a new one with unique values and name it under "
+                    "delivery.hubspot.key_property",
+                    property=f"{layout.object_type}.{layout.key_property}",
+                ),
             )
 
     def _account_key(self) -> Iterator[Finding]:
@@ -129,14 +148,20 @@ class Preflight:
         if name not in self._portal.properties(COMPANIES):
             yield _refuse(
                 "missing_properties",
-                f"HubSpot's companies have no property {name}; make one that holds your account ids, or name yours "
-                "under delivery.hubspot.account_property",
+                Note(
+                    "HubSpot's companies have no property {property}; make one that holds your account ids, or name "
+                    "yours under delivery.hubspot.account_property",
+                    property=name,
+                ),
             )
         elif not self._portal.unique(COMPANIES, name):
             yield _warn(
                 "account_not_unique",
-                f"companies.{name} takes a value twice: companies are found by search, some seconds late and slower, "
-                "and an account with two companies gets no lead",
+                Note(
+                    "companies.{property} takes a value twice: companies are found by search, some seconds late and "
+                    "slower, and an account with two companies gets no lead",
+                    property=name,
+                ),
             )
 
     def _pipeline(self) -> Iterator[Finding]:
@@ -144,23 +169,35 @@ class Preflight:
         if self._settings.pipeline_id not in there:
             yield _refuse(
                 "pipeline",
-                f"HubSpot has no {self._settings.object} pipeline {self._settings.pipeline_id}; there are "
-                f"{', '.join(sorted(there)) or 'none'}: name one under delivery.hubspot.pipeline",
+                Note(
+                    "HubSpot has no {object} pipeline {pipeline}; there are {there}: name one under "
+                    "delivery.hubspot.pipeline",
+                    object=self._settings.object,
+                    pipeline=self._settings.pipeline_id,
+                    there=tuple(sorted(there)) or Note("none yet"),
+                ),
             )
             return
         if self._settings.object == "deals" and self._settings.pipeline_id == self._settings.own.pipeline:
             yield _warn(
                 "shared_pipeline",
-                "leads would stand among all other deals and count in their forecast; make a pipeline of their own and "
-                "name it and its stages under delivery.hubspot",
+                Note(
+                    "leads would stand among all other deals and count in their forecast; make a pipeline of their "
+                    "own and name it and its stages under delivery.hubspot"
+                ),
             )
         own = there[self._settings.pipeline_id]
         named = (stages.open, stages.withdrawn, *stages.accepted, *stages.opportunity, *stages.rejected)
         if missing := sorted(set(named) - set(own)):
             yield _refuse(
                 "stages",
-                f"the pipeline {self._settings.pipeline_id} has no stage {', '.join(missing)}; there are "
-                f"{', '.join(own)}: name them under delivery.hubspot.stages",
+                Note(
+                    "the pipeline {pipeline} has no stage {missing}; there are {there}: name them under "
+                    "delivery.hubspot.stages",
+                    pipeline=self._settings.pipeline_id,
+                    missing=tuple(missing),
+                    there=tuple(own),
+                ),
             )
 
     def _associations(self) -> Iterator[Finding]:
@@ -172,16 +209,25 @@ class Preflight:
             if type_id not in there:
                 yield _refuse(
                     "associations",
-                    f"HubSpot has no association type {type_id} from {self._settings.object} to {to_type}; there are "
-                    f"{', '.join(map(str, sorted(there))) or 'none'}: name one under delivery.hubspot",
+                    Note(
+                        "HubSpot has no association type {type} from {object} to {to}; there are {there}: name one "
+                        "under delivery.hubspot",
+                        type=str(type_id),
+                        object=self._settings.object,
+                        to=to_type,
+                        there=tuple(map(str, sorted(there))) or Note("none yet"),
+                    ),
                 )
 
     def _owners(self) -> Iterator[Finding]:
         if unknown := self._portal.owners.unknown():
             yield _refuse(
                 "owners",
-                f"delivery.hubspot.owners names nobody in HubSpot for {', '.join(unknown)}; give an e-mail or id of a "
-                "HubSpot owner who is not archived",
+                Note(
+                    "delivery.hubspot.owners names nobody in HubSpot for {executives}; give an e-mail or id of a "
+                    "HubSpot owner who is not archived",
+                    executives=tuple(unknown),
+                ),
             )
 
     def _money(self) -> Iterator[Finding]:
@@ -193,14 +239,18 @@ class Preflight:
             return
         yield _refuse(
             "currency",
-            f"the company counts in {self._currency}, HubSpot in {money.company}; for deals in a further currency of "
-            "HubSpot map fields.currency to deal_currency_code, else set company.currency right",
+            Note(
+                "the company counts in {ours}, HubSpot in {theirs}; for deals in a further currency of HubSpot map "
+                "fields.currency to deal_currency_code, else set company.currency right",
+                ours=self._currency,
+                theirs=money.company,
+            ),
         )
 
 
-def _refuse(name: str, message: str) -> Finding:
+def _refuse(name: str, message: Note) -> Finding:
     return Finding(name, "refuse", message)
 
 
-def _warn(name: str, message: str) -> Finding:
+def _warn(name: str, message: Note) -> Finding:
     return Finding(name, "warn", message)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from csql_ml.config.tryton import Tryton
 from csql_ml.handoff.fields import Kind
+from csql_ml.handoff.note import Note
 from csql_ml.handoff.sink import Finding
 from csql_ml.handoff.tryton.mapping import MODELS
 
@@ -16,7 +17,6 @@ from csql_ml.handoff.tryton.mapping import MODELS
 Readiness = Mapping[str, Any]
 #: Version of what module and adapter expect of each other.
 INTERFACE = 1
-_INSTALL = "install configs/crm/tryton_module on the server and run: trytond-admin -d DATABASE -u csql"
 
 
 def findings(
@@ -33,8 +33,9 @@ def findings(
     if first is not None:
         found += [*_accounts(first, settings), *_company(first, settings, currency)]
         if "lead" in ready and lead_source not in first["lead_sources"]:
-            message = (
-                f"there is no lead source {lead_source!r}; add it in Tryton under Sales, Configuration, Lead Sources"
+            message = Note(
+                "there is no lead source {source}; add it in Tryton under Sales, Configuration, Lead Sources",
+                source=repr(lead_source),
             )
             found.append(Finding("lead_source", "refuse", message))
     return found
@@ -43,26 +44,39 @@ def findings(
 def _address(settings: Tryton) -> Iterator[Finding]:
     parts = urlsplit(settings.url or "")
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-        message = f"http://{parts.hostname} would carry the password in the clear; use https in delivery.tryton.url"
+        message = Note(
+            "{url} would carry the password in the clear; use https in delivery.tryton.url",
+            url=f"http://{parts.hostname}",
+        )
         yield Finding("plain_http", "refuse", message)
     if settings.password_file is not None and os.name != "posix":
-        yield Finding(
-            "password_file", "warn", "whether others can read delivery.tryton.password_file is not checked here"
-        )
+        message = Note("whether others can read delivery.tryton.password_file is not checked here")
+        yield Finding("password_file", "warn", message)
 
 
 def _no_module() -> Iterator[Finding]:
-    yield Finding("no_module", "refuse", f"the module csql is not installed in the database; {_INSTALL}")
-    yield Finding("no_unique_key", "refuse", "without the module there is no key that the database keeps unique")
+    message = Note(
+        "the module csql is not installed in the database; install configs/crm/tryton_module on the server and run: "
+        "trytond-admin -d DATABASE -u csql"
+    )
+    yield Finding("no_module", "refuse", message)
+    message = Note("without the module there is no key that the database keeps unique")
+    yield Finding("no_unique_key", "refuse", message)
 
 
 def _module(kind: Kind, ready: Readiness) -> Iterator[Finding]:
     if ready["interface"] != INTERFACE:
-        yield Finding("module_version", "refuse", f"the module csql speaks version {ready['interface']}; {_INSTALL}")
+        message = Note(
+            "the module csql speaks version {version}; install configs/crm/tryton_module on the server and run: "
+            "trytond-admin -d DATABASE -u csql",
+            version=str(ready["interface"]),
+        )
+        yield Finding("module_version", "refuse", message)
     if not ready["unique"]:
-        message = (
-            f"the database does not keep csql_key of {MODELS[kind]} unique, so a lost answer could make a record "
-            "twice; remove equal keys there and run: trytond-admin -d DATABASE -u csql"
+        message = Note(
+            "the database does not keep csql_key of {model} unique, so a lost answer could make a record twice; remove "
+            "equal keys there and run: trytond-admin -d DATABASE -u csql",
+            model=MODELS[kind],
         )
         yield Finding("no_unique_key", "refuse", message)
 
@@ -74,14 +88,21 @@ def _access(kind: Kind, ready: Readiness, settings: Tryton) -> Iterator[Finding]
     for model, rights in needed.items():
         missing = [right for right in rights if not ready["access"][model][right]]
         if missing:
-            message = f"the user may not {', '.join(missing)} {model}; add it to the group CSQL Delivery"
+            message = Note(
+                "the user may not {rights} {model}; add it to the group CSQL Delivery",
+                rights=tuple(missing),
+                model=model,
+            )
             yield Finding("permission", "refuse", message)
 
 
 def _accounts(ready: Readiness, settings: Tryton) -> Iterator[Finding]:
     field = "code" if settings.accounts_by == "code" else "csql_account_id"
     if not ready["account_unique"][field]:
-        message = f"the database does not keep {field} of party.party unique, so an account may be several parties"
+        message = Note(
+            "the database does not keep {field} of party.party unique, so an account may be several parties",
+            field=field,
+        )
         yield Finding("account_not_unique", "refuse" if settings.create_accounts else "warn", message)
 
 
@@ -97,14 +118,22 @@ def company_of(ready: Readiness, settings: Tryton) -> Mapping[str, Any] | None:
 def _company(ready: Readiness, settings: Tryton, currency: str) -> Iterator[Finding]:
     company = company_of(ready, settings)
     if company is None:
-        names = ", ".join(sorted(repr(one["name"]) for one in ready["companies"])) or "none"
-        message = f"which company is meant? Tryton has {names}; set delivery.tryton.company, or the user's own company"
+        message = Note(
+            "which company is meant? Tryton has {companies}; set delivery.tryton.company, or the user's own company",
+            companies=tuple(sorted(repr(one["name"]) for one in ready["companies"])) or Note("none yet"),
+        )
         yield Finding("company", "refuse", message)
     elif currency not in ready["currencies"]:
-        message = (
-            f"company.currency is {currency}, which Tryton does not know; add it there, or correct the configuration"
+        message = Note(
+            "company.currency is {currency}, which Tryton does not know; add it there, or correct the configuration",
+            currency=currency,
         )
         yield Finding("currency", "refuse", message)
     elif company["currency"] != currency:
-        message = f"leads are in {currency}, {company['name']} counts in {company['currency']}; Tryton needs its rates"
+        message = Note(
+            "leads are in {ours}, {company} counts in {theirs}; Tryton needs its rates",
+            ours=currency,
+            company=company["name"],
+            theirs=company["currency"],
+        )
         yield Finding("currency_differs", "warn", message)

@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
 class LocalServer:
     """Serves from ``with`` on, at a free port; what it does is up to ``handler``."""
 
-    def __init__(self, handler: type[Handler]) -> None:
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -42,6 +42,10 @@ class LocalServer:
     @property
     def port(self) -> int:
         return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -56,4 +60,4 @@ class LocalServer:
         self._thread.join()
 
     def finish(self) -> None:
-        """Wait for whatever is still under way."""
+        """Before it ends: wait for whatever is still under way, or let it go."""
