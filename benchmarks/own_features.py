@@ -1,17 +1,19 @@
 """Time and memory of ``csql train --features`` and ``csql score --features`` on large tables of one's own.
 
-    python benchmarks/own_features.py [--tables wide long ...] [--folder DIR] [--write FILE]
+    python benchmarks/own_features.py [--tables wide long ...] [--folder DIR] [--keep FILE] [--write FILE]
 
 Each table is simulated: some columns carry the outcome, the others are noise, some are texts, some have gaps. It is
 written as Parquet, and both commands run in processes of their own: CPU seconds (user + system), wall seconds and peak
 memory are those of the process tree. ROC-AUC and calibration error (ECE, ten bins of equal mass) of the scored rows are
 held against the true outcomes, which the table that is scored does not have; beside them what the true probabilities
-reach. With --write, the table replaces the part of the page between the markers of this benchmark.
+reach. With --keep, rows are kept as they come, and a table that is there already is not measured again. With --write,
+the table replaces the part of the page between the markers of this benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -143,14 +145,26 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where tables are kept; default: a temporary folder")
     parser.add_argument("--memory", type=float, default=14_000.0, help="MB at which a step is ended")
     parser.add_argument("--write", type=Path, metavar="FILE", help="page to write the table to")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="file of the rows measured so far")
     arguments = parser.parse_args()
-    rows: list[list[str]] = []
+    there = _kept(arguments.keep)
     for name in arguments.tables:
-        with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
-            rows += measured(name, TABLES[name], Path(place), Limits(cpu=7200.0, memory=arguments.memory))
-        print(page(rows[-2:]).splitlines()[2], page(rows[-2:]).splitlines()[3], sep="\n", flush=True)
+        if name not in there:
+            with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
+                there[name] = measured(name, TABLES[name], Path(place), Limits(cpu=7200.0, memory=arguments.memory))
+            if arguments.keep:
+                arguments.keep.write_text(json.dumps(there), encoding="utf-8")
+        print(*page(there[name]).splitlines()[2:], sep="\n", flush=True)
     if arguments.write:
-        write(arguments.write, _MARKS, page(rows))
+        write(arguments.write, _MARKS, page([row for name in arguments.tables for row in there[name]]))
+
+
+def _kept(file: Path | None) -> dict[str, list[list[str]]]:
+    """Rows measured before, by table."""
+    if file is None or not file.is_file():
+        return {}
+    rows: dict[str, list[list[str]]] = json.loads(file.read_text(encoding="utf-8"))
+    return rows
 
 
 if __name__ == "__main__":

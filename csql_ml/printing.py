@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from csql_ml.demo import Demo
     from csql_ml.model.guards import Skew
     from csql_ml.model.saving import Training
+    from csql_ml.model.training import Trained
     from csql_ml.model.verdict import Verdict
     from csql_ml.pipeline import Checked, FeatureTable, Run
     from csql_ml.reports import ReportSummary
@@ -170,7 +171,7 @@ def training(result: Training) -> Printed:
         text += [f"[bold]tuning:[/bold] {escape(trained.tuning.sentence())}", ""]
     if trained.calibration is not None and trained.calibration.applied:
         text += [f"[bold]calibration:[/bold] {escape(trained.calibration.sentence())}", ""]
-    text += [*_steps(result), *_suspects(result), *_where_champion(result)]
+    text += [*_steps(result), *suspects(trained, "csql train"), *_where_champion(result)]
     data = {
         "now": result.now.isoformat(),
         "champion": trained.champion.kind,
@@ -220,12 +221,11 @@ def _steps(result: Training) -> list[str]:
     return [*lines, ""]
 
 
-def _suspects(result: Training) -> list[str]:
-    """Columns that may know the outcome, and what became of them."""
-    trained = result.trained
+def suspects(trained: Trained, command: str) -> list[str]:
+    """Columns that may know the outcome, and what became of them; ``command`` trains without them."""
     if not trained.suspects:
         return []
-    left = f"left out: {', '.join(trained.excluded)}" if trained.excluded else "csql train --strict leaves them out"
+    left = f"left out: {', '.join(trained.excluded)}" if trained.excluded else f"{command} --strict leaves them out"
     return [*(f"[bold]suspect:[/bold] {escape(s.sentence)}" for s in trained.suspects), escape(left), ""]
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from csql_ml.metrics import metrics_of
-from csql_ml.printing import Printed
+from csql_ml.printing import Printed, suspects
 from csql_ml.retraining.words import judged_name, label, sentences
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def retrained(result: Retrained, config: Config) -> Printed:
         text += [_entered(result.churn, metrics), ""]
     text += [escape(sentence) for sentence in said]
     if result.training is not None:
-        text += ["", *_files(result)]
+        text += ["", *suspects(result.training.trained, "csql retrain"), *_files(result)]
     return Printed(text, _data(result, said))
 
 
@@ -136,6 +136,8 @@ def _data(result: Retrained, said: Sequence[str]) -> dict[str, Any]:
         "verdict": trained.verdict.to_dict() if trained else None,
         "succession": trained.succession.to_dict() if trained and trained.succession else None,
         "trial": result.trial.to_dict() if result.trial else None,
+        "suspects": [s.to_dict() for s in trained.suspects] if trained else [],
+        "excluded": list(trained.excluded) if trained else [],
         "told_from": result.told_from.isoformat() if result.told_from else None,
         "churn": _churn(result.churn),
         "challenger_would_change": _churn(result.would_change),

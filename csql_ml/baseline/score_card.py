@@ -8,7 +8,7 @@ the weights of the others are scaled up, within its sub-score and, if the whole 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ PARTS = ("engagement", "fit", "intent")
 #: The guide leaves the weights to the company; these are the configuration's defaults (`csql_ml.config.ScoreWeights`).
 DEFAULT_WEIGHTS: Mapping[str, float] = {"engagement": 0.4, "fit": 0.25, "intent": 0.35}
 FULL_SCORE = 100.0
+#: Rows handled at a time: what is made on the way is several times as large as they are.
+CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -124,10 +126,14 @@ class ScoreCard:
 
     def score(self, matrix: FloatArray) -> FloatArray:
         """(n,) the CSQL score, 0 to 100."""
+        if len(matrix) > CHUNK:
+            return np.concatenate([self.score(some) for some in _chunks(matrix)])
         return np.asarray(np.clip(row_sums(self.parts(self.weigh(matrix))), 0.0, FULL_SCORE))
 
     def sub_scores(self, matrix: FloatArray) -> FloatArray:
         """(n, 3) engagement, fit and intent score, 0 to 100; NaN where a sub-score has no value at all."""
+        if len(matrix) > CHUNK:
+            return np.concatenate([self.sub_scores(some) for some in _chunks(matrix)])
         return self.sub_scores_of(self.weigh(matrix), matrix)
 
     def sub_scores_of(self, weights: TermWeights, matrix: FloatArray) -> FloatArray:
@@ -137,6 +143,10 @@ class ScoreCard:
         known = ~np.isnan(matrix[:, list(self.columns)]) * nominal
         points = FULL_SCORE * _row_products(weights.of_part * weights.degree, member)
         return np.asarray(np.where(_row_products(known, member) > 0, np.minimum(points, FULL_SCORE), np.nan))
+
+
+def _chunks(matrix: FloatArray) -> Iterator[FloatArray]:
+    return (matrix[start : start + CHUNK] for start in range(0, len(matrix), CHUNK))
 
 
 def _row_products(rows: FloatArray, member: FloatArray) -> FloatArray:

@@ -12,13 +12,14 @@ from typing import Annotated
 import typer
 
 from csql_ml import __version__
-from csql_ml.cli import configuration, dashboard, delivery, inputs, keeping, measure, monitor, retrain, runs
+from csql_ml.cli import configuration, dashboard, delivery, init, inputs, keeping, measure, monitor, retrain, runs
 from csql_ml.cli.output import one_line, unforeseen
 from csql_ml.errors import CsqlError
 
 COMMANDS = (
     inputs.demo,
     inputs.simulate,
+    init.init,
     inputs.check,
     inputs.features,
     inputs.metrics,

@@ -18,6 +18,9 @@ def retrain(
         date | None,
         typer.Option("--as-of", parser=day, metavar="DATE", help="The day to stand on; default: the end of the data."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out metrics that are suspected of knowing the outcome.")
+    ] = False,
     rollback: Annotated[bool, typer.Option("--rollback", help="Put the previous champion back instead.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --rollback: why; kept in the history.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Show the champions so far instead.")] = False,
@@ -35,6 +38,8 @@ def retrain(
         raise UsageError("--reason says why something is rolled back; give it with --rollback")
     if rollback + history + (as_of is not None) > 1:
         raise UsageError("--rollback, --history and --as-of exclude each other")
+    if strict and (rollback or history):
+        raise UsageError("--strict says how to train; --rollback and --history train nothing: leave it out")
     settings = configuration.load(config)
     if history:
         from csql_ml.model import promotions
@@ -47,5 +52,5 @@ def retrain(
         print_result(printing_retrain.rolled_back(retraining.rollback(settings, reason)), as_json)
         return
     with progress_bar(as_json) as progress:
-        result = retraining.retrain(settings, as_of, progress)
+        result = retraining.retrain(settings, as_of, progress, strict=strict)
     print_result(printing_retrain.retrained(result, settings), as_json)

@@ -91,8 +91,12 @@ def check_rules(table: Table, rows: ir.Table, action: str) -> list[Rule]:
 
 
 def account_rule(rows: ir.Table, accounts: ir.Table) -> Rule:
-    """Rows of accounts that are not among the kept ones."""
-    unknown = rows.account_id.notnull() & rows.account_id.notin(accounts.account_id)
+    """Rows of accounts that are not among the kept ones.
+
+    Not ``NOT IN``: Spark would compare every row with every account, in case one of them is null.
+    """
+    known = rows.account_id.isin(accounts.account_id).fill_null(False)
+    unknown = rows.account_id.notnull() & ~known
     return Rule("account_id", "unknown_account", "no such account in the kept rows of accounts", unknown)
 
 

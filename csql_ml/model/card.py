@@ -6,6 +6,7 @@ same training gives the same text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from csql_ml.config import Config
 from csql_ml.metrics import metrics_of
+from csql_ml.metrics.definition import Feature
 from csql_ml.model.figures import BINS, FIGURES, LOSSES, Estimate, Figures
 from csql_ml.model.training import Trained
 from csql_ml.model.training_data import STATES, TrainingData
@@ -62,7 +64,8 @@ def contents(trained: Trained, config: Config, data: TrainingData) -> dict[str, 
         "maturity": _maturity(trained),
         "tuning": trained.tuning.sentence() if trained.tuning is not None else "",
         "stability": _stability(trained),
-        "features": _features(data, config),
+        "features": _features(trained.champion.features, config),
+        "columns": {"used": len(trained.champion.features), "given": len(data.features)},
         "selection": _selection(trained),
         "calibrator": trained.calibration.sentence() if trained.calibration is not None else "",
         "suspects": [s.sentence + (" Left out." if s.feature in trained.excluded else "") for s in trained.suspects],
@@ -219,7 +222,7 @@ def _selection(trained: Trained) -> dict[str, Any] | None:
     return {"rates": rates, "figures": figures, "done": done}
 
 
-def _features(data: TrainingData, config: Config) -> Rows:
+def _features(features: Sequence[Feature], config: Config) -> Rows:
     known = metrics_of(config)
     return [
         [
@@ -227,7 +230,7 @@ def _features(data: TrainingData, config: Config) -> Rows:
             known[f.metric].label if f.metric in known else f.metric,
             "category" if f.categorical else _DIRECTIONS[f.direction],
         ]
-        for f in data.features
+        for f in features
     ]
 
 

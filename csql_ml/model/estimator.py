@@ -18,6 +18,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from csql_ml.baseline.score_logit import ScoreLogit
 from csql_ml.baseline.weighted_score import WeightedScore
@@ -129,7 +130,8 @@ class PropensityClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             self.n_threads,
             self.shape,
         )
-        stack = Stack.fit(recipe, rows)
+        with threadpool_limits(limits=1, user_api="blas"):  # see `csql_ml.logistic_fit`
+            stack = Stack.fit(recipe, rows)
         if stack.columns is not None:
             self._read_only(recipe.of_columns(stack.columns))
         self._take(stack, rows.classes, len(rows.positive), int(rows.positive.sum()))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csql_ml.labelled_rows import LabelledRows
+from csql_ml.model.account_folds import taught
 from csql_ml.model.stack_weights import OutOfFold, losses, mean_and_error
 from csql_ml.model.tree_shape import TreeShape
 
@@ -49,7 +50,8 @@ def with_larger_trees(recipe: StackRecipe, rows: LabelledRows, judged: OutOfFold
     margin = small.copy()
     for number in np.unique(judged.fold):
         test = judged.fold == number
-        train = np.setdiff1d(np.arange(len(rows.positive)), judged.rows[test])
+        others = np.setdiff1d(np.arange(len(rows.positive)), judged.rows[test])
+        train = taught(others, rows.groups, recipe.seed)
         held_out = judged.rows[test]
         said = _said(larger, rows, train, held_out, judged.columns.get(int(number)))
         margin[test] = np.clip(said, -_LARGEST_MARGIN, _LARGEST_MARGIN)

@@ -13,6 +13,8 @@ IntArray = npt.NDArray[np.intp]
 
 #: Share of the training rows beyond which a value is pulled in at either end: one absurd account must not steer a line.
 CLIPPED_SHARE = 0.005
+#: Rows handled at a time: what is made on the way is as large as the result.
+_CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class LinearDesign:
         """Learn the transformation; columns without spread are left out."""
         bent = np.array(skewed, dtype=bool)
         candidates = [c for c in range(matrix.shape[1]) if not category_sizes[c]]
-        learned = [(c, _numeric_facts(_bend(matrix[:, c], bent[c]), weight)) for c in candidates]
+        learned = [(c, _numeric_facts(_bend(np.ascontiguousarray(matrix[:, c]), bent[c]), weight)) for c in candidates]
         kept = [(c, facts) for c, facts in learned if facts is not None]
         facts = np.array([f for _, f in kept]).reshape(len(kept), 5)
         low, high, median, mean, scale = facts.T.copy()
@@ -66,6 +68,12 @@ class LinearDesign:
 
     def matrix(self, matrix: FloatArray) -> FloatArray:
         """(n, design columns) design matrix, without missing values."""
+        made = np.empty((len(matrix), len(self.owner)))
+        for start in range(0, len(matrix), _CHUNK):
+            made[start : start + _CHUNK] = self._of(matrix[start : start + _CHUNK])
+        return made
+
+    def _of(self, matrix: FloatArray) -> FloatArray:
         values = matrix[:, self.numbers]
         values = np.where(self.skewed, _bend(values, True), values)
         values = np.where(np.isnan(values), self.median, np.clip(values, self.low, self.high))

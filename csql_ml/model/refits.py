@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 from scipy.stats import binom
+from threadpoolctl import threadpool_limits
 
 from csql_ml.labelled_rows import LabelledRows, labelled_rows
 from csql_ml.logistic_fit import fit_bounded_logistic
@@ -217,11 +218,12 @@ def refit(
         estimator.n_threads,
         estimator.stack_.shape,
     )
-    judged = estimator.stack_.judged or out_of_fold(recipe, rows)
-    found = [
-        _refit(replace(recipe, seed=seed + 1 + i), rows, judged, draw)
-        for i, draw in enumerate(_draws(rows, number, seed))
-    ]
+    with threadpool_limits(limits=1, user_api="blas"):  # see `csql_ml.logistic_fit`
+        judged = estimator.stack_.judged or out_of_fold(recipe, rows)
+        found = [
+            _refit(replace(recipe, seed=seed + 1 + i), rows, judged, draw)
+            for i, draw in enumerate(_draws(rows, number, seed))
+        ]
     return Refits(tuple(found)) if found else None
 
 

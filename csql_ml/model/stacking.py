@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from csql_ml.baseline.score_card import ScoreCard
 from csql_ml.baseline.score_logit import ScoreLogit, learn_terms
 from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.labelled_rows import LabelledRows
 from csql_ml.metrics.definition import Feature, ScoreTerm
+from csql_ml.model.account_folds import ENOUGH_TAUGHT, account_folds, taught
 from csql_ml.model.larger_trees import with_larger_trees
 from csql_ml.model.members import Member, RidgeLogistic, SubScoreLogistic
 from csql_ml.model.screening import Screen, screen_of
@@ -131,8 +131,8 @@ class StackRecipe:
 class Stack:
     """Weighted sum of the members in log-odds.
 
-    Where it was fitted, ``evidence`` says what the weights rest on, ``shape`` which trees are used, and, of a table too
-    wide to learn from all of it, ``columns`` which columns it reads and ``judged`` what was said out of fold.
+    Where it was fitted, ``evidence`` says what the weights rest on, ``shape`` which trees are used, of a table too wide
+    to learn from all of it ``columns`` which columns it reads, and of a large one ``judged`` what was said out of fold.
     """
 
     members: Members
@@ -157,7 +157,7 @@ class Stack:
         )
         groups = None if rows.groups is None else rows.groups[judged.rows]
         found = stack_weights(judged, rows.positive[judged.rows], rows.weight[judged.rows], groups, recipe.shrinkage)
-        kept = None if chosen is None else judged
+        kept = judged if chosen is not None or len(every) > ENOUGH_TAUGHT else None
         return cls(members, found.weights, found.intercept, found, recipe.shape, chosen, kept)
 
     @property
@@ -195,7 +195,11 @@ class Stack:
 
 
 def out_of_fold(recipe: StackRecipe, rows: LabelledRows, screen: Screen | None = None) -> OutOfFold:
-    """Log-odds of every member for rows it was not trained on; with a ``screen``, of columns chosen for each fold."""
+    """Log-odds of every member for rows it was not trained on; with a ``screen``, of columns chosen for each fold.
+
+    The members that are weighed this way learn from `csql_ml.model.account_folds.ENOUGH_TAUGHT` rows at most; those
+    that are kept learn from all.
+    """
     judged, margins, fold, columns = [], [], [], {}
     for number, (train, test) in enumerate(_folds(rows, recipe.seed)):
         if len(np.unique(rows.positive[train])) < 2:
@@ -230,6 +234,5 @@ def _folds(rows: LabelledRows, seed: int) -> list[tuple[npt.NDArray[np.intp], np
     rarest = min(len(np.unique(groups[rows.positive])), len(np.unique(groups[~rows.positive])))
     if rarest < FEWEST_OF_A_CLASS:
         return []
-    kind = StratifiedKFold if rows.groups is None else StratifiedGroupKFold
-    splitter = kind(n_splits=min(FOLDS, rarest), shuffle=True, random_state=seed)
-    return list(splitter.split(rows.matrix, rows.positive, rows.groups))
+    folds = account_folds(rows.positive, rows.groups, min(FOLDS, rarest), seed)
+    return [(taught(train, rows.groups, seed), test) for train, test in folds]

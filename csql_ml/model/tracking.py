@@ -16,7 +16,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from csql_ml.model.training import Trained
+    from csql_ml.model.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,16 @@ def _parameters(trained: Trained, data: TrainingData, config: Config, fingerprin
         "horizon_quarters": config.labels.horizon_quarters,
         "capacity_per_portfolio": config.scoring.capacity_per_portfolio,
         **{name: getattr(model, name) for name in ("seed", "bags", "shrinkage", "bootstrap", "min_positives")},
+        **_tuned(trained.tuning),
     }
+
+
+def _tuned(tuning: Tuning | None) -> dict[str, Any]:
+    """What a search for tree settings cost and found, and whether it is used; nothing where none was asked for."""
+    if tuning is None:
+        return {}
+    about = {"budget": tuning.budget, "trials": tuning.trials, "pruned": tuning.pruned, "used": tuning.pays}
+    return {f"tune_{name}": value for name, value in (about | asdict(tuning.found)).items()}
 
 
 def _metrics(trained: Trained) -> Iterator[tuple[str, float, int]]:
@@ -263,5 +273,9 @@ def _metrics(trained: Trained) -> Iterator[tuple[str, float, int]]:
                 if isfinite(value):
                     yield f"{judged}/fold_{kind}", value, step
     seen = trained.verdict.evidence
+    if trained.tuning is not None and trained.tuning.gain is not None:
+        gain = trained.tuning.gain
+        for suffix, value in (("", gain.value), ("_low", gain.low), ("_high", gain.high)):
+            yield f"tuning/log_loss_difference{suffix}", value, 0
     yield "outcomes", seen.outcomes, 0
     yield "positives", seen.positives, 0

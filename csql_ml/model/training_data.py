@@ -124,6 +124,10 @@ class TrainingData:
 
     def fingerprint(self) -> str:
         """SHA-256 of the rows and of the labels known now; equal data in any row order gives the same text."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         table, columns = self.with_labels(self.now), ["account_id", "as_of", "portfolio", "arr", *self.columns, "label"]
         texts = {c: "string" for c in columns if not pd.api.types.is_numeric_dtype(table[c])}
         digest = hashlib.sha256("|".join(columns).encode())

@@ -25,12 +25,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
-from sklearn.model_selection import StratifiedGroupKFold
 
 from csql_ml.config import Config
 from csql_ml.errors import MissingExtraError, UsageError
 from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.labelled_rows import LabelledRows, labelled_rows
+from csql_ml.model.account_folds import account_folds
 from csql_ml.model.estimator import PropensityClassifier
 from csql_ml.model.figures import Estimate, ScoredSet, log_loss, measure
 from csql_ml.model.training_data import TrainingData
@@ -193,8 +193,8 @@ def _parted(data: TrainingData, seed: int) -> tuple[pd.DataFrame, pd.DataFrame] 
         return earlier, later
     if not _enough(known):
         return None
-    folds = StratifiedGroupKFold(3, shuffle=True, random_state=seed)
-    train, test = next(iter(folds.split(known, known["label"], known["account_id"])))
+    won = known["label"].to_numpy(dtype=np.float64) == 1
+    train, test = account_folds(won, known["account_id"].to_numpy(), 3, seed)[0]
     seen, kept_back = known.iloc[train], known.iloc[test]
     return (seen, kept_back) if _enough(seen) and _enough(kept_back) else None
 
@@ -230,8 +230,7 @@ def _objective(
     encoder = FeatureEncoder.learn(seen, data.features)
     accounts = seen["account_id"].to_numpy()
     rows = labelled_rows(encoder.matrix(seen), seen["label"].to_numpy(dtype=np.float64), None, accounts)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=config.model.seed)
-    splits = list(folds.split(rows.matrix, rows.positive, rows.groups))
+    splits = account_folds(rows.positive, rows.groups, FOLDS, config.model.seed)
     directions = tuple(f.direction for f in data.features)
     categorical = categorical_places(encoder.category_sizes)
 

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from csql_ml.config import Config
+from csql_ml.model.account_folds import account_folds
 from csql_ml.model.figures import ScoredSet, log_loss, roc_auc
 from csql_ml.model.training_data import TrainingData
 
@@ -187,10 +188,11 @@ def _by_account(known: pd.DataFrame, seed: int) -> Iterator[_Parting]:
         return
     repeats = next((n for rows, n in REPEATS if len(known) <= rows), 1)
     label, judged = known["label"], 0
+    positive = label.to_numpy(dtype=np.float64) == 1
     repeats = repeats if known.size <= REPEATED_CELLS else 1
     for repetition in range(repeats):
-        folds = StratifiedGroupKFold(SPLITS, shuffle=True, random_state=seed + repetition)
-        for number, (train, test) in enumerate(folds.split(label, label, known["account_id"])):
+        folds = account_folds(positive, known["account_id"].to_numpy(), SPLITS, seed + repetition)
+        for number, (train, test) in enumerate(folds):
             if label.iloc[train].nunique() == 2 and len(test):
                 yield _Parting(f"{repetition + 1}.{number + 1}", known, train, test, repetition)
                 judged += len(test)
@@ -207,7 +209,9 @@ def _test_rows(split: _Split) -> pd.DataFrame:
 def fit_on(rows: pd.DataFrame, columns: list[str], fit: Fitter) -> Any:
     """An estimator fitted on labelled rows; a column ``sample_weight`` weighs them."""
     label, accounts = rows["label"].to_numpy(dtype=np.float64), rows["account_id"].to_numpy()
-    return fit(columns_of(rows, columns), label, accounts, weight_of(rows))
+    # One thread: sums that are split over threads are slow, and may differ in the last bit from machine to machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return fit(columns_of(rows, columns), label, accounts, weight_of(rows))
 
 
 def columns_of(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

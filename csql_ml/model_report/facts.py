@@ -81,8 +81,9 @@ def _about(trained: Trained, told: Champion, data: TrainingData, config: Config)
         "tuning": None if trained.tuning is None else {"trials": trained.tuning.trials, "pays": trained.tuning.pays},
         "features": [
             {"name": f.name, "metric": f.metric, "direction": f.direction, "categorical": f.categorical}
-            for f in data.features
+            for f in told.features
         ],
+        "columns": len(data.features),
     }
 
 

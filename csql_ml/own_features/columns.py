@@ -30,6 +30,7 @@ _TRUE = r"^\s*[tT]"
 _ABSENT = r"^\s*([nN]/?[aA]([nN])?|[nN][uU][lL][lL]|[nN][oO][nN][eE]|\?+|-+|#[A-Z0-9/]+[!?]?)?\s*$"
 _BLANK = r"^\s*$"
 _DAY = r"^\s*\d{4}-\d\d-\d\d([T ].*)?$"
+_OTHER_DAY = r"^\s*\d{1,2}[./-]\d{1,2}[./-](\d\d|\d{4})([T ].*)?$"
 #: Dates from this year on stand for "never".
 _NEVER = 9000
 
@@ -82,6 +83,15 @@ def _kind_of_text(column: pa.ChunkedArray, *, inferred: bool) -> Kind:
 def _written(told: pa.Array) -> str | None:
     """The pattern all of them are numbers by; None where some are none."""
     return next((p for p in (_NUMBER, _WITH_POINT, _WITH_COMMA) if _all(told, p)), None)
+
+
+def is_other_date(column: pa.ChunkedArray) -> bool:
+    """Whether a column of text holds dates in an order that no rule tells: 03/04/2025 is in March or in April."""
+    if not _is_text(column.type):
+        return False
+    filled = _distinct(column)
+    filled = pc.filter(filled, pc.invert(_matches(filled, _ABSENT)))
+    return bool(len(filled)) and _all(filled, _OTHER_DAY)
 
 
 def numbers(column: pa.ChunkedArray, name: str) -> pd.Series:

@@ -69,7 +69,7 @@ def _days_of_text(values: pd.Series) -> pd.Series:
             raise FeatureError(_with_times(timed))
         raise FeatureError(
             f"column as_of of the feature table is no date in {int(wrong.sum())} of {len(values)} rows (the first: "
-            f"row {int(wrong.to_numpy().argmax()) + 1}); expected YYYY-MM-DD"
+            f"row {int(wrong.to_numpy().argmax()) + 1}); expected YYYY-MM-DD: write the dates so, as 2025-01-31"
         )
     return matched
 
@@ -85,7 +85,7 @@ def _day(text: str | None) -> date | None:
 def _with_times(count: int) -> str:
     return (
         f"column as_of of the feature table has a time of day in {count} rows; expected a date: what was known before "
-        "that day's midnight"
+        "that day's midnight; cut the time off"
     )
 
 
@@ -96,5 +96,6 @@ def refuse_duplicates(rows: pd.DataFrame) -> None:
         first = rows[twice].iloc[0]
         raise FeatureError(
             f"account {first['account_id']} has more than one row for {first['as_of']} ({int(twice.sum())} rows too "
-            "many in the feature table); expected one row per account and as-of date"
+            "many in the feature table); expected one row per account and as-of date: keep one of them, or correct the "
+            "dates"
         )

@@ -80,15 +80,19 @@ def _csv(path: Path) -> pa.Table:
         relation = file_relation(path.parent, path.name, "feature table", lambda query: [])
         table = connection.execute(relation).to_arrow_table()
     except SourceError as error:
-        raise FeatureError(str(error)) from error
+        raise FeatureError(f"{error}{_recode(path) if 'UTF-8' in str(error) else ''}") from error
     except duckdb.Error as error:
         raise FeatureError(
             f"feature table {path} cannot be read as CSV: {first_line(error)}; expected as many cells in every line as "
-            "in the header, and UTF-8"
+            f"in the header, and UTF-8{_recode(path) if 'unicode' in str(error).lower() else ''}"
         ) from error
     finally:
         connection.close()
     return table.select([n for n in table.column_names if not _is_index(table, n)])
+
+
+def _recode(path: Path) -> str:
+    return f" (of a file from Windows: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > recoded.csv)"
 
 
 def _is_index(table: pa.Table, name: str) -> bool:

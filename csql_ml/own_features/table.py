@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from csql_ml.config import Config
 from csql_ml.errors import FeatureError
 from csql_ml.metrics.definition import Feature
-from csql_ml.own_features.columns import Kind, days_before, kind_of, numbers, texts
+from csql_ml.own_features.advice import LABEL_WORDS, without_keys, without_labels
+from csql_ml.own_features.columns import Kind, days_before, is_other_date, kind_of, numbers, texts
 from csql_ml.own_features.keys import account_ids, as_of_days, refuse_duplicates
 from csql_ml.own_features.reading import read
 
@@ -25,11 +26,6 @@ _OWNER = "csm_id"
 #: Names the training table uses itself; a feature of that name stands there under `OWN` + name.
 _TAKEN = frozenset({"portfolio", "arr", "state", "lead_type", "period"})
 OWN = "own."
-#: What a label may be called besides 1 and 0; case does not matter.
-_LABELS = {
-    **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "won", "positive"), 1.0),
-    **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "lost", "negative"), 0.0),
-}
 #: A text column is an identifier, and no feature, if more than this share of its filled rows are different texts ...
 _DIFFERENT = 0.5
 #: ... and there are more of them than a vocabulary holds.
@@ -108,12 +104,17 @@ class OwnTable:
             ("with one value throughout", self.constant, "left out"),
             ("with another text in most rows (identifiers)", self.identifiers, "left out"),
             ("with infinite values, which read as missing", tuple(self.infinite), "kept"),
+            ("of dates not written YYYY-MM-DD, which read as categories", self._other_dates, "kept"),
         )
         return tuple(
             f"{done} {len(names)} column{'s' * (len(names) > 1)} {why}: {_listed(names)}"
             for why, names, done in found
             if names
         )
+
+    @property
+    def _other_dates(self) -> tuple[str, ...]:
+        return tuple(n for n in self.names if n not in self.numeric and is_other_date(self._table[n]))
 
     @property
     def dates(self) -> tuple[date, ...]:
@@ -150,6 +151,10 @@ class OwnTable:
         known = self._numbers.get(name)
         return finite(numbers(self._table[name], name)) if known is None else known
 
+    def no_labels(self) -> FeatureError:
+        """The error for a training that finds no label: which columns may be meant."""
+        return without_labels(self.path, self._table, (*KEYS, _OWNER))
+
     def attribute(self, name: str) -> pd.Series:
         """(n,) a column as text for people to read, None where the file has none."""
         if name not in self._table.column_names:
@@ -168,10 +173,7 @@ def open_table(path: Path, config: Config) -> OwnTable:
     table = _with_usual_names(read(path))
     names = table.column_names
     if missing := [n for n in KEYS if n not in names]:
-        raise FeatureError(
-            f"feature table {path} has no column {_listed(missing)}; expected account_id, as_of and at least one "
-            "feature"
-        )
+        raise without_keys(path, table, missing)
     if missing := [n for n in config.model.group if n not in names]:
         raise FeatureError(
             f"feature table {path} has no column {_listed(missing)}, which model.group of the configuration names; "
@@ -318,7 +320,10 @@ def _labels(table: pa.Table, rows: pd.DataFrame) -> pd.Series:
         try:
             values = numbers(column, "label")
         except FeatureError as error:
-            raise FeatureError(f"{error}: 1 for an expansion, 0 for none, empty while open") from error
+            raise FeatureError(
+                f"{error}: 1 for an expansion, 0 for none, empty while open (yes and no, true and false, won and lost "
+                "are understood, too); rewrite the column so"
+            ) from error
     wrong = values.notna() & ~values.isin([0.0, 1.0])
     if wrong.any():
         first = rows[wrong].iloc[0]
@@ -337,7 +342,7 @@ def _label_words(column: pa.ChunkedArray) -> pd.Series | None:
     if not text:
         return None
     words = texts(column, "label").str.strip().str.lower()
-    values = words.map(_LABELS).astype("float64")
+    values = words.map(LABEL_WORDS).astype("float64")
     return None if (values.isna() & words.notna()).any() else values
 
 

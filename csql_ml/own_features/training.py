@@ -139,10 +139,7 @@ def _labels(rows: pd.DataFrame, complete: pd.Series) -> pd.DataFrame:
 def _refuse_hopeless(table: OwnTable, config: Config, now: date) -> None:
     label = table.rows["label"]
     if not label.notna().any():
-        raise FeatureError(
-            f"feature table {table.path} has no labels; expected a column label with 1 for an expansion, 0 for none, "
-            "empty while open"
-        )
+        raise table.no_labels()
     complete = label[table.rows["as_of"].map(lambda day: _end(day, config) <= now).astype(bool)].dropna()
     if complete.empty:
         first = min(_end(day, config) for day in _labelled_dates(table))

@@ -332,6 +332,15 @@ def _features(about: Plain, words: Words) -> Section:
         texts.ngettext("{n} column", "{n} columns", len(rows)), None, header, rows, left=frozenset({0, 1, 2}), wide=True
     )
     says = []
+    if len(rows) < about["columns"]:
+        says.append(
+            texts.gettext(
+                "Of the {given} columns of the table the model reads {used}: those that say most about the outcome one "
+                "by one.",
+                given=texts.number(about["columns"]),
+                used=texts.number(len(rows)),
+            )
+        )
     if not about["terms"]:
         says.append(
             texts.gettext(

@@ -18,6 +18,7 @@ from csql_ml.model import bundle as bundles
 from csql_ml.model import promotions
 from csql_ml.model.bundle import Champion
 from csql_ml.model.checked_training import checked_training
+from csql_ml.model.guards import guard
 from csql_ml.model.promotions import Change
 from csql_ml.model.saving import Training, champion_in_force, inputs_of, refused, save_champion
 from csql_ml.model.succession import Trial, hold_trial
@@ -73,7 +74,9 @@ class Retrained:
     in_force: str | None
 
 
-def retrain(config: Config, as_of: date | None = None, on_progress: Progress | None = None) -> Retrained:
+def retrain(
+    config: Config, as_of: date | None = None, on_progress: Progress | None = None, *, strict: bool = False
+) -> Retrained:
     """Train the challenger of the quarter and put it in force if it is better than the champion.
 
     Doing it twice on the same data changes nothing: no file, no alias, no entry in the history.
@@ -82,6 +85,8 @@ def retrain(config: Config, as_of: date | None = None, on_progress: Progress | N
     ----------
     as_of
         The day to stand on; default: the day after the newest row became known.
+    strict
+        Leave metrics out that may know the outcome (`csql_ml.model.guards`).
 
     Raises
     ------
@@ -100,18 +105,24 @@ def retrain(config: Config, as_of: date | None = None, on_progress: Progress | N
         lists = _lists(company, now)
         tellable = None if before is None or before.trained_as_of is None else told_from(company, before.trained_as_of)
     still_open = _still_open(data, mature.quarter)
-    if again and last is not None and last.inputs == inputs_of(data, config):
+    if again and last is not None and last.inputs == inputs_of(_learned_from(data, config, strict), config):
         there = promotions.in_force(config.models_path)
         return Retrained(now, mature, before, None, None, still_open, None, None, None, last, there)
-    trained, checked = checked_training(data, config, on_progress, before, refused(config))
+    trained, checked = checked_training(data, config, on_progress, before, refused(config), strict=strict)
     trial = _trial(trained, checked, config)
     churn = _churn(lists, before, trained.champion, config)
     newest = lists[-1:] * 2
     would = _churn(newest, trained.champion, trained.challenger, config)
-    training = save_champion(trained, data, config, now, on_progress, model_report)
+    training = save_champion(trained, checked, config, now, on_progress, model_report)
     change = promotions.read(config.models_path).entries[-1]
     wait = tellable if _too_early(trained, before) else None
     return Retrained(now, mature, before, training, trial, still_open, churn, would, wait, change, training.bundle.name)
+
+
+def _learned_from(data: TrainingData, config: Config, strict: bool) -> TrainingData:
+    """What a training rests on: with ``strict`` the columns that are not under suspicion."""
+    model = config.model
+    return guard(data, strict=True, trusted=model.trusted, seed=model.seed).data if strict else data
 
 
 def _lists(company: Company, now: date) -> list[Snapshot]:

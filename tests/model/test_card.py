@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import replace
 from datetime import date
 
@@ -77,6 +78,17 @@ def test_it_names_features_with_their_directions_and_the_score(card):
     assert "| `segment` | segment | category |" in card
     assert "| `noise` | noise | none claimed |" in card
     assert "| `saturation` | engagement | 0.4 | 0.9 | 1 |" in card
+
+
+def test_of_a_wide_table_it_names_the_columns_that_are_used(promoted, card):
+    trained, data = promoted
+    assert "columns of the table the model reads" not in card
+    few = copy(trained.champion)
+    object.__setattr__(few, "features", few.features[:1])  # as of an estimator that chose one column
+    text = " ".join(model_card(replace(trained, champion=few), CONFIG, data).split())
+    assert f"Of the {len(data.features)} columns of the table the model reads 1: those that say most" in text
+    assert f"| `{few.features[0].name}` |" in text
+    assert "| `noise` | noise |" not in text
 
 
 def test_it_says_how_to_go_back(card):

@@ -19,8 +19,11 @@ import pytest
 from csql_ml.config import Config
 from csql_ml.errors import BundleError, CsqlError
 from csql_ml.model.bundle import load, save
+from csql_ml.model.figures import Estimate
 from csql_ml.model.training import Trained, train
 from csql_ml.model.training_data import TrainingData
+from csql_ml.model.tree_shape import TreeShape
+from csql_ml.model.tuning import Tuning
 from tests.model.training_world import world
 
 # One worker imports MLflow and makes the database, once.
@@ -56,7 +59,8 @@ def logged(tmp_path_factory) -> Logged:
     small = {"bootstrap": 20, "bags": 1, "test_snapshots": 1, "min_positives": 20, "reference_size": 30}
     config = Config.model_validate({"model": small, "models_folder": str(home)})
     data = [world(accounts=200, snapshots=4, hidden=1.5), world(accounts=150, snapshots=4)]
-    trained = [train(d, config) for d in data]
+    tuning = Tuning("3 trials", 3, 1, TreeShape(leaves=5), Estimate(-0.002, -0.005, 0.001, 0.002), 40)
+    trained = [train(data[0], config), replace(train(data[1], config), tuning=tuning)]
     assert [t.verdict.outcome for t in trained] == ["promote", "keep"]
     bundles = [save(t.champion, home / t.champion.kind) for t in trained]
     said = io.StringIO()
@@ -157,6 +161,15 @@ def test_the_run_holds_parameters_figures_and_artifacts(logged):
     assert Path(card).read_text(encoding="utf-8") == CARD
     stored = Path(logged.client.download_artifacts(run.info.run_id, "verdict.json")).read_text(encoding="utf-8")
     assert json.loads(stored) == json.loads(json.dumps(verdict.to_dict()))
+
+
+def test_the_run_holds_what_a_search_for_settings_found(logged):
+    run, untuned = (logged.client.get_run(logged.results[place].run_id).data for place in (1, 0))
+    told = {k: run.params[f"tune_{k}"] for k in ("budget", "trials", "pruned", "used", "leaves")}
+    assert told == {"budget": "3 trials", "trials": "3", "pruned": "1", "used": "False", "leaves": "5"}
+    difference = [run.metrics[f"tuning/log_loss_difference{end}"] for end in ("", "_low", "_high")]
+    assert difference == [-0.002, -0.005, 0.001]
+    assert not any("tun" in name for name in (*untuned.params, *untuned.metrics))
 
 
 def test_nothing_tells_where_or_by_whom_it_was_trained(logged, project_root):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from csql_ml.own_features.columns import kind_of, numbers, texts
 from csql_ml.own_features.table import open_table
-from tests.own_features.world import DATES, settings, text_table, world
+from tests.own_features.world import DATES, HEAD, settings, text_table, world
 
 KINDS = [
     (["1", "2.5", None, "NA"], "number", [1.0, 2.5, np.nan, np.nan]),
@@ -91,3 +91,11 @@ def test_ten_thousand_columns(tmp_path: Path):
     table = open_table(tmp_path / "wide.csv", settings(tmp_path))
     assert len(table.names) == 10_000
     assert table.frame(table.features).loc[table.rows["account_id"] == "a3", "f9999"].item() == wide["f9999"][3]
+
+
+def test_dates_in_an_order_of_their_own_are_kept_as_categories_and_named(tmp_path: Path):
+    text = HEAD + "a1,2025-01-01,1,31.01.2025\na2,2025-01-01,0,02/03/25\na3,2025-01-01,0,\n"
+    table = open_table(text_table(tmp_path, text), settings(tmp_path))
+    assert table.notes == ("kept 1 column of dates not written YYYY-MM-DD, which read as categories: x",)
+    versions = HEAD + "a1,2025-01-01,1,1.2\na2,2025-01-01,0,1.2.3\n"
+    assert not open_table(text_table(tmp_path, versions), settings(tmp_path)).notes

@@ -35,6 +35,14 @@ BROKEN = {
     "ragged": (HEAD + "a1,2025-01-01,1\n", "cannot be read as CSV"),
     "column twice": ("account_id,as_of,x,x\na1,2025-01-01,1,2\n", "'x' twice"),
     "no label": ("account_id,as_of,x\na1,2025-01-01,1\n", "has no labels"),
+    "another label": (
+        "account_id,as_of,sex,bought\na1,2025-01-01,f,Yes\na2,2025-01-01,m,No\n",
+        "rename the column with the outcome to label (bought, sex look like it)",
+    ),
+    "another id": (
+        "Customer ID,as_of,label,x\nc1,2025-01-01,1,0.5\nc2,2025-01-01,0,1.5\n",
+        "rename the column with the customer's id to account_id (Customer ID looks like it)",
+    ),
     "one class": (HEAD + ROW + "a2,2025-01-01,1,3\n", "all 2 complete labels of"),
 }
 

@@ -291,3 +291,11 @@ def test_it_is_saved_beside_the_card(tmp_path):
         assert saved.report.read_bytes() == b"<!doctype html>"
     assert asked == [None, None], "done again, it tells of the same change, not of one from itself to itself"
     assert save_champion(trained, data, config, data.now).report is None
+
+
+def test_of_a_wide_table_it_says_how_many_columns_the_model_reads(found):
+    sentence = "columns of the table the model reads"
+    assert sentence not in read(found).text
+    wide = found | {"about": found["about"] | {"columns": 5_000}}
+    used = len(found["about"]["features"])
+    assert f"Of the 5,000 columns of the table the model reads {used}: those that say most" in read(wide).text

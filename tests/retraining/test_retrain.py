@@ -12,6 +12,8 @@ import pytest
 
 from csql_ml.cli import main
 from csql_ml.errors import UsageError
+from csql_ml.model.bundle import load
+from csql_ml.model.guards import Suspect, find
 from csql_ml.simulate import simulate, write_config
 
 Capture = pytest.CaptureFixture[str]
@@ -111,3 +113,30 @@ def test_options_that_exclude_each_other(capsys: Capture, arguments: list[str]) 
     code, _, err = csql(capsys, "retrain", "-c", "none.yaml", *arguments)
     assert code == UsageError.exit_code
     assert "--rollback" in err
+
+
+@pytest.mark.parametrize("other", ["--rollback", "--history"])
+def test_strict_says_how_to_train_and_nothing_else(capsys: Capture, other: str) -> None:
+    code, _, err = csql(capsys, "retrain", "-c", "none.yaml", "--strict", other)
+    assert code == UsageError.exit_code
+    assert "--strict" in err
+
+
+@pytest.mark.slow
+def test_a_strict_retrain_leaves_suspects_out_and_changes_nothing_when_repeated(
+    company: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspect = Suspect("seat_saturation", "importance", 1.0, 0.5, "seat_saturation knows too much")
+    monkeypatch.setattr(find, "_suspects", lambda sample: iter([suspect]))
+    config = write_config(company.with_name("strict.yaml"), folder="data", models_folder=str(tmp_path))
+
+    def retrain() -> dict[str, Any]:
+        code, out, err = csql(capsys, "retrain", "-c", str(config), "--json", "--strict", "--as-of", "2026-01-01")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    first, before = retrain(), digests(tmp_path)
+    assert first["excluded"] == ["seat_saturation"]
+    assert "seat_saturation" not in {f.metric for f in load(Path(first["bundle"])).features}
+    assert retrain()["unchanged"]
+    assert digests(tmp_path) == before
