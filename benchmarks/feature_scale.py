@@ -125,7 +125,8 @@ def tables(results: Results) -> Iterator[str]:
     """Both tables as Markdown: all steps, then the cost per event."""
     yield "| events | step | CPU s of the process | of these the step | units, process | units, step | goal | peak MB |"
     yield "|---:|---|---:|---:|---:|---:|---:|---:|"
-    for line in results.lines:
+    order = ["unit", *STEPS]
+    for line in sorted(results.lines, key=lambda one: (one["events"], order.index(one["step"]))):
         yield _unit_row(line) if line["step"] == "unit" else _row(line, results)
     yield ""
     yield from per_event(results)
@@ -172,7 +173,8 @@ def _cost(line: dict[str, Any] | None, part: str, rows: int) -> float | None:
 def notes(results: Results, memory: str) -> str:
     """What the figures were measured with, and the memory against its goal."""
     peaks = [line["peak"] for line in results.lines if line["step"] != "unit"]
-    stores = [f"{line['store']:,.0f} MB at {line['events']:,} events" for line in results.lines if line.get("store")]
+    stored = sorted((line["events"], line["store"]) for line in results.lines if line.get("store"))
+    stores = [f"{store:,.0f} MB at {events:,} events" for events, store in stored]
     return (
         f"data.memory_limit is {memory}; the process held at most {max(peaks):,.0f} MB (goal {_GOAL_MEMORY:,.0f}). "
         f"The stored rollup: {', '.join(stores) or 'none'}. Python {sys.version.split()[0]}."

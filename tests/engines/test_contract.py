@@ -12,7 +12,7 @@ import pytest
 
 from csql_ml.contract.parsing import parse
 from csql_ml.contract.report import Inputs
-from csql_ml.contract.rules import column_rules, first_problem
+from csql_ml.contract.rules import account_rule, column_rules, first_problem
 from csql_ml.contract.tables import Column
 from csql_ml.contract.validate import validate
 from tests.contract.test_parsing import SPEC, TYPED
@@ -53,6 +53,17 @@ def test_what_is_accepted_as_which_type(engine: Engine) -> None:
         if (got, type(got)) != (expected, type(expected))
     ]
     assert wrong == []
+
+
+def test_rows_of_unknown_accounts_are_found_without_comparing_all_pairs(spark_connection: Any) -> None:
+    engine = Engine("spark", spark_connection)
+    accounts = engine.load("known", pa.table({"account_id": ["a1", "a2"]}))
+    rows_of = engine.load("of_accounts", pa.table({"i": [0, 1, 2], "account_id": ["a2", "a3", None]}))
+    judged = rows_of.select("i", unknown=account_rule(rows_of, accounts).bad)
+    assert engine.connection.to_pyarrow(judged.order_by("i"))["unknown"].to_pylist() == [False, True, False]
+    planned = spark_connection.session.sql(spark_connection.compile(judged))._jdf.queryExecution().toString()
+    assert "Join" in planned
+    assert "NestedLoop" not in planned, planned
 
 
 #: Types that neither Spark nor PostgreSQL has.

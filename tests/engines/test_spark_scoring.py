@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -121,6 +122,21 @@ def test_the_rules_score_as_on_one_machine(on_duckdb: Company, on_spark: Company
     run_on_one_machine(on_duckdb, tmp_path / "run", None)
     assert json.loads((tmp_path / "spark/manifest.json").read_text())["champion_kind"] == "rules"
     assert_same_run(tmp_path / "spark", tmp_path / "run")
+
+
+@pytest.mark.usefixtures("spark_run")
+def test_no_step_compares_every_row_with_every_other(spark_connection: Any) -> None:
+    """Such a join is nothing on a small company and everything on a large one; only sums over all are joined so."""
+    store = spark_connection.session._jsparkSession.sharedState().statusStore()
+    plans = [store.execution(number).get().physicalPlanDescription() for number in _executions(store)]
+    assert max(plan.count("HashJoin") + plan.count("SortMergeJoin") for plan in plans) > 20, "metrics are among them"
+    for plan in plans:
+        assert set(re.findall(r"NestedLoopJoin (\w+)", plan)) <= {"Inner"}, plan
+        assert "CartesianProduct" not in plan, plan
+
+
+def _executions(store: Any) -> list[int]:
+    return [found.executionId() for found in (store.executionsList().apply(i) for i in range(store.executionsCount()))]
 
 
 def assert_same_run(found: Path, expected: Path) -> None:
