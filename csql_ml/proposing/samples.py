@@ -19,6 +19,8 @@ from csql_ml.source_files import csv_header, first_line, format_of
 
 #: Bytes of a text file that are looked at.
 _BYTES = 8 << 20
+#: A longer cell of a CSV file is a quote that is not closed.
+_LONGEST_CELL = 131_072
 _PLAIN_KEY, _MOST_INSIDE = re.compile(r"^[A-Za-z_][A-Za-z0-9_ -]*$"), 200
 #: A longer value says no more about its column.
 _LONGEST = 200
@@ -133,7 +135,11 @@ def _lines(text: str, delimiter: str) -> Iterator[list[str]]:
     """Rows after the header; empty lines are none."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     next(reader, None)
-    return (row for row in reader if row)
+    for row in reader:
+        if any(len(cell) > _LONGEST_CELL for cell in row):  # Python's own limit is the process's, and may be another
+            raise csv.Error(f"a cell of more than {_LONGEST_CELL:,} characters")
+        if row:
+            yield row
 
 
 def _of_json(file: Path, rows: int, most_values: int) -> Sample:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,14 @@ def test_pictures_and_sheets_are_counted(tmp_path: Path) -> None:
         propose(str(place), tmp_path / "x.yaml")
 
 
+@pytest.fixture
+def csv_without_limit() -> Iterator[None]:
+    """Python's limit of a cell is the whole process's."""
+    before = csv.field_size_limit(10_000_000)
+    yield
+    csv.field_size_limit(before)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -74,6 +84,7 @@ def test_pictures_and_sheets_are_counted(tmp_path: Path) -> None:
         (b"\x00\x01\x02" * 100, "looks like a table"),
     ],
 )
+@pytest.mark.usefixtures("csv_without_limit")
 def test_files_that_are_no_tables_say_why(tmp_path: Path, content: bytes, message: str) -> None:
     place = folder(tmp_path)
     (place / "list.csv").write_bytes(content)
