@@ -148,6 +148,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="FILE", help="file of the rows measured so far")
     arguments = parser.parse_args()
     there = _kept(arguments.keep)
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     for name in arguments.tables:
         if name not in there:
             with tempfile.TemporaryDirectory(dir=arguments.folder) as place:
