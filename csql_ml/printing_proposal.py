@@ -69,7 +69,7 @@ def _cost(table: TableProposal, result: Proposal) -> str:
     if not metrics:
         return ""
     more = f" and {len(metrics) - _MOST_METRICS} more" if len(metrics) > _MOST_METRICS else ""
-    return f": {', '.join(metrics[:_MOST_METRICS])}{more} lose something"
+    return f": less is known of {', '.join(metrics[:_MOST_METRICS])}{more}"
 
 
 def _lost(table: TableProposal, result: Proposal) -> list[str]:
