@@ -50,10 +50,17 @@ class Printed:
     data: Mapping[str, Any]
 
 
-def _table(title: str, *columns: str, rows: Iterable[Sequence[Any]], left: int = 1) -> Table:
+def titled_table(title: str, *columns: str, rows: Iterable[Sequence[Any]], left: int | None = 1) -> Table:
+    """A table for the terminal.
+
+    Parameters
+    ----------
+    left
+        How many columns stand to the left, the others to the right; None: all of them.
+    """
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i < left else "right", overflow="fold")
+        table.add_column(escape(column), justify="left" if left is None or i < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     return table
@@ -63,7 +70,7 @@ def simulation(summary: Summary, out: Path, config: Path) -> Printed:
     """Result of ``csql simulate``."""
     rows = dict(summary.rows)
     text = [
-        _table("Simulated tables", "table", "rows", rows=[(n, f"{c:,}") for n, c in rows.items()]),
+        titled_table("Simulated tables", "table", "rows", rows=[(n, f"{c:,}") for n, c in rows.items()]),
         "",
         f"written to {escape(str(out))}; next: csql train -c {escape(str(config))}",
     ]
@@ -83,14 +90,14 @@ def checked(result: Checked) -> Printed:
         for t in result.tables
         for p in t["problems"]
     ]
-    text: list[Any] = [_table("Input tables", "table", "read", "kept", "quarantined", rows=counts)]
+    text: list[Any] = [titled_table("Input tables", "table", "read", "kept", "quarantined", rows=counts)]
     if problems:
-        text += ["", _table("Problems", "where", "what", "action", "rows", "for example", rows=problems, left=3)]
+        text += ["", titled_table("Problems", "where", "what", "action", "rows", "for example", rows=problems, left=3)]
     if result.absent:
         text += ["", f"not mapped: {', '.join(result.absent)}"]
     if result.unavailable:
         lost = [(name, "; ".join(why)) for name, why in result.unavailable.items()]
-        text += ["", _table("Metrics that lose something", "metric", "why", rows=lost, left=2)]
+        text += ["", titled_table("Metrics that lose something", "metric", "why", rows=lost, left=2)]
     text += ["", "[bold]" + escape(f"stop: {result.broken}" if result.broken else "ok: the job can run") + "[/bold]"]
     data = {
         "ok": result.broken is None,
@@ -110,7 +117,7 @@ def feature_table(written: FeatureTable, out: Path) -> Printed:
     """Result of ``csql features``."""
     dates = {day.isoformat(): count for day, count in written.rows.items()}
     text = [
-        _table("Feature table", "as of", "accounts", rows=[(d, f"{n:,}") for d, n in dates.items()]),
+        titled_table("Feature table", "as of", "accounts", rows=[(d, f"{n:,}") for d, n in dates.items()]),
         "",
         f"{len(written.columns)} columns written to {escape(str(out))}",
     ]
@@ -138,7 +145,7 @@ def verdict_table(verdict: Verdict) -> Table:
     if verdict.figures is not None:
         tops = [verdict.figures.lift[name][0] for name in judged]
         body.append(("lift of the top tenth", *(_estimate(_lift(top), 2) for top in tops)))
-    return _table("Verdict (value and 90 % interval)", "figure", *judged, rows=body)
+    return titled_table("Verdict (value and 90 % interval)", "figure", *judged, rows=body)
 
 
 def _lift(top: Mapping[str, float]) -> dict[str, float | None]:
@@ -159,7 +166,7 @@ def training(result: Training) -> Printed:
     funnel = trained.label_funnel
     columns = ["positive", "negative", "open", "unobserved"]
     text: list[Any] = [
-        _table("Labels", "as of", *columns, rows=funnel[["as_of", *columns]].astype(str).to_numpy().tolist()),
+        titled_table("Labels", "as of", *columns, rows=funnel[["as_of", *columns]].astype(str).to_numpy().tolist()),
         "",
     ]
     if trained.verdict.figures is not None:
@@ -300,7 +307,7 @@ def _top_leads(result: Run) -> Table:
         for lead in result.leads[:_TOP]
     ]
     columns = ("account", "id", "type", "product", "trigger", "propensity", "score", "expected ARR")
-    return _table(f"Top leads ({len(result.leads)} qualified)", *columns, rows=rows, left=5)
+    return titled_table(f"Top leads ({len(result.leads)} qualified)", *columns, rows=rows, left=5)
 
 
 def _money(amount: float | None, currency: str) -> str:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from csql_ml.metrics.dictionary import entries
-from csql_ml.printing import Printed
+from csql_ml.printing import Printed, titled_table
 
 if TYPE_CHECKING:
     from csql_ml.config import Config
@@ -41,15 +41,9 @@ def _plain(entry: Mapping[str, str]) -> dict[str, str]:
 
 
 def _table(family: str, rows: list[dict[str, str]]) -> Table:
-    table = Table(
-        title=family, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for column in ("metric", "what it is", *_SHOWN[1:]):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        label = row["what it measures"].partition(": ")[0]
-        table.add_row(*(escape(cell) for cell in (row["metric"], label, *(row[c] for c in _SHOWN[1:]))))
-    return table
+    labels = (row["what it measures"].partition(": ")[0] for row in rows)
+    shown = [(row["metric"], label, *(row[c] for c in _SHOWN[1:])) for row, label in zip(rows, labels, strict=True)]
+    return titled_table(family, "metric", "what it is", *_SHOWN[1:], rows=shown, left=None)
 
 
 def leaks(report: LeakReport) -> Printed:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from csql_ml.contract.tables import TABLES
-from csql_ml.printing import Printed
+from csql_ml.printing import Printed, titled_table
 
 if TYPE_CHECKING:
     from csql_ml.proposing import Proposal
@@ -25,9 +23,10 @@ def proposal(result: Proposal) -> Printed:
     """Result of ``csql init``."""
     rows = [_row(table, result) for table in result.tables]
     remarks = [(t.name, remark) for t in result.tables for remark in t.remarks]
-    text: list[Any] = [_table("Proposed mapping", ("table", "source", "columns", "missing, and what it costs"), rows)]
+    heads = ("table", "source", "columns", "missing, and what it costs")
+    text: list[Any] = [titled_table("Proposed mapping", *heads, rows=rows, left=None)]
     if remarks:
-        text += ["", _table("To look at", ("table", "remark"), remarks)]
+        text += ["", titled_table("To look at", "table", "remark", rows=remarks, left=None)]
     if result.notes:
         text += ["", *map(escape, result.notes)]
     text += ["", "[bold]" + escape(_verdict(result)) + "[/bold]"]
@@ -38,15 +37,6 @@ def proposal(result: Proposal) -> Printed:
     command = f"csql check -c {shlex.quote(str(result.out))}"
     text += [escape(f"written to {result.out}"), Text(f"next: {command}")]
     return Printed(text, _data(result, command))
-
-
-def _table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    return table
 
 
 def _row(table: TableProposal, result: Proposal) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -12,7 +12,7 @@ from csql_ml.handoff.plan import RESTING, SENDING
 from csql_ml.handoff.pull import Pulled
 from csql_ml.handoff.push import Pushed
 from csql_ml.handoff.push_data import push_data
-from csql_ml.printing import Printed
+from csql_ml.printing import Printed, titled_table
 
 #: Changes shown in full in the terminal; the page and the JSON have them all.
 MOST_SHOWN = 10
@@ -52,7 +52,7 @@ def history(pushes: Sequence[Mapping[str, Any]]) -> Printed:
         for p in pushes
     ]
     columns = ("number", "begun (UTC)", "sink", "job", "run", "as of", "took", "result")
-    text: list[Any] = [_table("Pushes and pulls, newest first", columns, rows)]
+    text: list[Any] = [titled_table("Pushes and pulls, newest first", *columns, rows=rows, left=None)]
     if "results" in pushes[0]:
         results = [
             (
@@ -68,7 +68,7 @@ def history(pushes: Sequence[Mapping[str, Any]]) -> Printed:
             for r in pushes[0]["results"]
         ]
         names = ("kind", "key", "account", "action", "result", "attempts", "remote id", "error")
-        text += ["", _table(f"Results of push {pushes[0]['push_id']}", names, results)]
+        text += ["", titled_table(f"Results of push {pushes[0]['push_id']}", *names, rows=results, left=None)]
     return Printed(text, {"pushes": [dict(p) for p in pushes]})
 
 
@@ -90,7 +90,7 @@ def _planned(data: Mapping[str, Any]) -> list[Any]:
     title = (
         f"{'Dry run' if data['dry_run'] else 'Push'} of run {data['run_id']} (as of {data['as_of']}) to {data['sink']}"
     )
-    return [_table(title, ("", *map(_words, actions)), rows, right=len(actions)), ""]
+    return [titled_table(title, "", *map(_words, actions), rows=rows), ""]
 
 
 def _findings(data: Mapping[str, Any]) -> list[str]:
@@ -164,19 +164,10 @@ def _dead(data: Mapping[str, Any]) -> list[Any]:
     rest = [f"... and {len(dead) - MOST_SHOWN:,} more; --json has them all"] * (len(dead) > MOST_SHOWN)
     return [
         "",
-        _table(f"{len(dead):,} dead", ("kind", "key", "account", "because", "error"), rows),
+        titled_table(f"{len(dead):,} dead", "kind", "key", "account", "because", "error", rows=rows, left=None),
         *rest,
         f"[bold]{len(dead):,} rows are dead[/]; mend the cause, then: csql push --replay KEY, or --replay all",
     ]
-
-
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: int = 0) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i >= len(columns) - right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    return table
 
 
 def pulled(result: Pulled) -> Printed:
@@ -195,7 +186,7 @@ def pulled(result: Pulled) -> Printed:
     title = f"Pulled from {result.sink} into {result.folder}"
     standing = ", ".join(f"{stage} {n:,}" for stage, n in result.leads.items() if n) or "none yet"
     text: list[Any] = [
-        _table(title, ("", "new", "changed", "unchanged"), rows, right=3),
+        titled_table(title, "", "new", "changed", "unchanged", rows=rows),
         "",
         f"Leads now: {standing}; incremental ARR won {result.won_arr:,.2f}",
         f"{result.noted:,} outcomes were news to the outbox",

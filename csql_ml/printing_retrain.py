@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from csql_ml.metrics import metrics_of
-from csql_ml.printing import Printed, suspects
+from csql_ml.printing import Printed, suspects, titled_table
 from csql_ml.retraining.words import judged_name, label, sentences
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def _trial(trial: Trial) -> Table:
         for figure, (title, digits) in _FIGURES.items()
     ]
     outcomes = f"{trial.judged:,} outcomes, {trial.positives:,} positive"
-    return _table(f"Judged on the snapshot of {trial.quarter.isoformat()} ({outcomes}; 90 % intervals)", head, rows)
+    title = f"Judged on the snapshot of {trial.quarter.isoformat()} ({outcomes}; 90 % intervals)"
+    return titled_table(title, *head, rows=rows, left=None)
 
 
 def _estimate(estimate: Estimate, digits: int, sign: str = "") -> str:
@@ -91,7 +92,8 @@ def _entered(churn: Churn, metrics: Mapping[str, Metric]) -> Table:
     ]
     more = f", the first {_SHOWN} of {churn.changed:,}" if churn.changed > _SHOWN else ""
     title = f"New among the top {churn.top:,} of {churn.new_day}{more}"
-    return _table(title, ["account", "rank", f"rank of {churn.old_day}", "because of", "most of all"], rows)
+    head = ("account", "rank", f"rank of {churn.old_day}", "because of", "most of all")
+    return titled_table(title, *head, rows=rows, left=None)
 
 
 def _moved(entered: Entered, metrics: Mapping[str, Metric]) -> str:
@@ -179,7 +181,7 @@ def history(known: Promotions) -> Printed:
         for e in known.entries
     ]
     head = ["as of", "quarter", "decision", "before", "in force", "why"]
-    text: list[Any] = [_table("Champions so far", head, rows)]
+    text: list[Any] = [titled_table("Champions so far", *head, rows=rows, left=None)]
     if known.under_way is not None:
         text += ["", f"under way, finished by the next command: {escape(known.under_way.after)}"]
     under_way = asdict(known.under_way) if known.under_way else None
@@ -188,12 +190,3 @@ def history(known: Promotions) -> Printed:
 
 def _first_sentence(text: str) -> str:
     return text.split(". ")[0].rstrip(".") + "."
-
-
-def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in head:
-        table.add_column(escape(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    return table

@@ -17,7 +17,8 @@ from csql_ml.errors import ConfigError
 #: Far more than any configuration has.
 _MOST_VALUES = 100_000
 _HALF = re.compile("[\ud800-\udfff]")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+#: ``${NAME}`` in a value stands for an environment variable.
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def _expand(value: Any, where: str) -> Any:
@@ -35,7 +36,7 @@ def _expand(value: Any, where: str) -> Any:
             raise ConfigError(f"{where} uses ${{{name}}}, but the environment variable {name} is not set")
         return os.environ[name]
 
-    return _VARIABLE.sub(replace, value)
+    return VARIABLE.sub(replace, value)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

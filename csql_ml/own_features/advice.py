@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from csql_ml.errors import FeatureError
+from csql_ml.own_features.columns import is_text
 
 #: What a label may be called besides 1 and 0; case does not matter.
 LABEL_WORDS = {
@@ -63,12 +64,12 @@ def _ids(table: pa.Table) -> list[str]:
 
 
 def _id_like(column: pa.ChunkedArray) -> bool:
-    if not (pa.types.is_integer(column.type) or _text(column.type)) or column.null_count:
+    if not (pa.types.is_integer(column.type) or is_text(column.type)) or column.null_count:
         return False
     distinct = pc.unique(column)
     if len(distinct) <= _DIFFERENT * len(column):
         return False
-    whole = not _text(column.type) or not pc.any(pc.match_substring_regex(distinct, r"^\s*-?\d*[.,]\d*$")).as_py()
+    whole = not is_text(column.type) or not pc.any(pc.match_substring_regex(distinct, r"^\s*-?\d*[.,]\d*$")).as_py()
     return bool(whole)
 
 
@@ -82,7 +83,3 @@ def _outcomes(table: pa.Table) -> list[str]:
 def _few(table: pa.Table) -> list[str]:
     plain = [f.name for f in table.schema if not pa.types.is_nested(f.type)]
     return [n for n in plain if len(pc.unique(table[n])) <= 3]  # two values, and missing
-
-
-def _text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

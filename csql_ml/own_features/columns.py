@@ -54,7 +54,7 @@ def kind_of(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind:
         return "date"
     if pa.types.is_dictionary(column.type):
         return "category"
-    if _is_text(column.type):
+    if is_text(column.type):
         return _kind_of_text(column, inferred=inferred)
     if pa.types.is_boolean(column.type):
         return "yes_or_no"
@@ -87,7 +87,7 @@ def _written(told: pa.Array) -> str | None:
 
 def is_other_date(column: pa.ChunkedArray) -> bool:
     """Whether a column of text holds dates in an order that no rule tells: 03/04/2025 is in March or in April."""
-    if not _is_text(column.type):
+    if not is_text(column.type):
         return False
     filled = _distinct(column)
     filled = pc.filter(filled, pc.invert(_matches(filled, _ABSENT)))
@@ -106,7 +106,7 @@ def numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
         return pd.Series(np.full(len(column), np.nan))
     if _is_number(column.type) or pa.types.is_boolean(column.type):
         return pd.Series(_float(column))
-    if not _is_text(column.type):
+    if not is_text(column.type):
         raise FeatureError(f"column {name} of the feature table is {column.type}, expected numbers")
     try:
         return pd.Series(_float(column))  # the usual case, and the quick one
@@ -145,7 +145,7 @@ def days_before(column: pa.ChunkedArray, as_of: pd.Series) -> pd.Series:
 
     A time counts as its day, one with a zone as its day in UTC; years from 9000 on stand for "never" and are missing.
     """
-    if _is_text(column.type):
+    if is_text(column.type):
         days = texts(column, "date").str.strip().str.slice(0, 10)
     else:
         days = pd.Series(column.cast(pa.date32(), safe=False).to_pylist(), dtype=object)
@@ -174,7 +174,7 @@ def texts(column: pa.ChunkedArray, name: str) -> pd.Series:
         column = column.cast(column.type.value_type)
     if column.null_count == len(column):
         return pd.Series([None] * len(column), dtype=object)
-    if _is_text(column.type):
+    if is_text(column.type):
         blank = _matches(column.cast(pa.large_string()), _BLANK)
         return _objects(pc.if_else(blank, pa.scalar(None, column.type), column))
     if not (_is_number(column.type) or pa.types.is_boolean(column.type)):
@@ -199,7 +199,8 @@ def _float(column: pa.ChunkedArray) -> np.ndarray:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is one of Arrow's for texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 

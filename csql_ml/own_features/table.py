@@ -16,7 +16,7 @@ from csql_ml.config import Config
 from csql_ml.errors import FeatureError
 from csql_ml.metrics.definition import Feature
 from csql_ml.own_features.advice import LABEL_WORDS, without_keys, without_labels
-from csql_ml.own_features.columns import Kind, days_before, is_other_date, kind_of, numbers, texts
+from csql_ml.own_features.columns import Kind, days_before, is_other_date, is_text, kind_of, numbers, texts
 from csql_ml.own_features.keys import account_ids, as_of_days, refuse_duplicates
 from csql_ml.own_features.reading import read
 
@@ -241,12 +241,8 @@ def _judge(name: str, column: pa.ChunkedArray, kind: Kind, rows: pd.DataFrame) -
         constant=bool((plain == plain[0]).all()),
         infinite=0 if values is raw else int(np.isinf(raw).sum()),
         ahead=_share_ahead(plain[rows["label"].notna().to_numpy()]) if kind == "date" else 0.0,
-        values=None if kind in _PLAIN and not _is_text(column) else values,
+        values=None if kind in _PLAIN and not is_text(column.type) else values,
     )
-
-
-def _is_text(column: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
 def _with_usual_names(table: pa.Table) -> pa.Table:

@@ -10,13 +10,12 @@ from csql_ml.proposing.columns import MAPPED, Fit, Keys, fit, forget_what_was_co
 from csql_ml.proposing.joins import best_join
 from csql_ml.proposing.names import forms
 from csql_ml.proposing.sources import Source
+from csql_ml.proposing.stand_ins import STAND_INS
 from csql_ml.proposing.synonyms import meant_by, table_phrases
 
 #: Where a fit begins to be worth proposing; tables that look like others need a name or telling values as well.
 _WORTH, _ALTERNATIVE = 0.5, 0.75
 _NEED_NAME = ("coverage", "advocacy", "milestones", "csqls", "nps")
-#: Required columns that a source may lack: a constant or an empty value stands in, with a remark.
-STAND_INS = {"contracts": ("product", "end_date"), "events": ("user_id", "event_name")}
 #: Columns without which rows of a table say nothing: at least one of each.
 _HEART = {
     "accounts": ("account_id",),
@@ -156,7 +155,7 @@ def _telling_name(fitted: Fit) -> bool:
 def _score(fitted: Fit) -> float:
     """0 to 1: the required columns found, the source's name, and a little for what is optional."""
     table = TABLES[fitted.table]
-    spare = STAND_INS.get(fitted.table, ())
+    spare = STAND_INS.get(fitted.table, {})
     weights = {c.name: 0.3 if c.name in spare or c.nullable else 1.0 for c in table.columns if c.required}
     found = {name: match.score for name, match in fitted.matches.items()}
     if fitted.join is not None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from csql_ml.config.reading import VARIABLE
 from csql_ml.errors import SourceError
 from csql_ml.proposing.names import common_start, identifier_of, phrase
 from csql_ml.proposing.sources import MOST_ROWS, Landscape, Source, SourceColumn, values_each
@@ -16,7 +17,6 @@ from csql_ml.source_files import identifier, literal
 _MOST_TABLES, _LONGEST = 300, 200
 #: Milliseconds that the sample of one table or view may take.
 _PATIENCE = 20_000
-_VARIABLE = re.compile(r"\$\{\w+\}")
 Rows = Callable[[str], Sequence[tuple[Any, ...]]]
 
 _POSTGRES_TABLES = """
@@ -91,7 +91,7 @@ def _look(
     tables: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for schema, table, column, kind in rows(listing):
         tables.setdefault((schema, table), []).append((column, kind))
-    usable = {name: columns for name, columns in tables.items() if not any(map(_VARIABLE.search, name))}
+    usable = {name: columns for name, columns in tables.items() if not any(map(VARIABLE.search, name))}
     if not usable:
         raise SourceError("this user sees no table in the database; grant SELECT on the tables to be mapped")
     notes, sources = [], []
@@ -123,7 +123,7 @@ def _source(
     shared: str,
     values: int,
 ) -> Source:
-    chosen = [(c, kind) for c, kind in columns if not _VARIABLE.search(c)]
+    chosen = [(c, kind) for c, kind in columns if not VARIABLE.search(c)]
     most = max(1, min(MOST_ROWS, values // max(1, len(chosen))))
     wanted = ", ".join(_as_text(c, kind) for c, kind in chosen)
     found = list(first(wanted, name, most + 1)) if chosen else []

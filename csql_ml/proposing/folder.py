@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from csql_ml.config.reading import VARIABLE
 from csql_ml.errors import SourceError
 from csql_ml.proposing.names import common_start, identifier_of, phrase
 from csql_ml.proposing.samples import columns_of, sample_of, together
@@ -17,7 +18,6 @@ from csql_ml.source_files import format_of
 
 #: Files of a folder that are looked at, sources that are made of them, and files of a source that are opened.
 _MOST_FILES, _MOST_SOURCES, _HEADERS, _SAMPLED = 20_000, 200, 40, 5
-_VARIABLE = re.compile(r"\$\{\w+\}")
 _COUNTER = re.compile(r"[0-9]+([-_.T]?[0-9]+)*")
 
 
@@ -163,11 +163,11 @@ def _stem(location: str) -> str:
 
 
 def _source(location: str, files: Sequence[Path], shared: str, taken: set[str], values: int) -> Source:
-    if _VARIABLE.search(location):
+    if VARIABLE.search(location):
         raise SourceError(f"{location} has ${{...}} in its name, which configurations replace; rename it")
     opened = _spread(files, _SAMPLED)
     sample = together([sample_of(file, MOST_ROWS // len(opened), values // len(opened)) for file in opened], len(files))
-    names = [name for name in sample.columns if not _VARIABLE.search(name)]
+    names = [name for name in sample.columns if not VARIABLE.search(name)]
     if _looks_like_data(names):
         raise SourceError(
             f"{location} has no header: its first line holds values instead of names; add a line with column names"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from csql_ml.config import Config
+from csql_ml.config.reading import VARIABLE
 from csql_ml.contract.tables import TABLES
 from csql_ml.errors import ConfigError, OutputError, SourceError, UsageError
 from csql_ml.proposing.sources import Landscape, Source
@@ -16,8 +17,7 @@ from csql_ml.proposing.tables import TableProposal
 from csql_ml.proposing.text import Places, config_text
 
 #: Where a database's address stands if it was not given as the name of a variable.
-VARIABLE = "CSQL_DATABASE"
-_NAMED = re.compile(r"^\$\{(\w+)\}$")
+USUAL_VARIABLE = "CSQL_DATABASE"
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def _look(place: str) -> tuple[Landscape, str | None, Path]:
     from csql_ml.proposing.database import look_at_duckdb, look_at_postgres
     from csql_ml.proposing.folder import look_at_folder
 
-    named = _NAMED.match(place)
+    named = VARIABLE.fullmatch(place)
     address = os.environ.get(named[1]) if named else place
     if address is None:
         raise ConfigError(f"{place}: the environment variable is not set; it must hold the database's address")
     if re.match(r"postgres(ql)?://", address):
-        variable = named[1] if named else VARIABLE
+        variable = named[1] if named else USUAL_VARIABLE
         return look_at_postgres(address, f"${{{variable}}}"), variable, Path()
     if "://" in address:
         raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -139,15 +139,7 @@ def with_types(sources: Sequence[Source]) -> tuple[tuple[Source, ...], frozenset
         connection.disconnect()
     found = {places[place]: readable for place, readable in shares.items()}
     typed = tuple(
-        Source(
-            source.location,
-            source.name,
-            source.stem,
-            tuple(
-                SourceColumn(c.name, c.values, found.get((s, i), {}), c.inside) for i, c in enumerate(source.columns)
-            ),
-            source.complete,
-        )
+        replace(source, columns=tuple(replace(c, readable=found.get((s, i), {})) for i, c in enumerate(source.columns)))
         for s, source in enumerate(sources)
     )
     return typed, frozenset(str(word).lower() for (word,) in words)

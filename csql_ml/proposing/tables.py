@@ -7,35 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from csql_ml.contract.tables import TABLES
-from csql_ml.proposing.choice import STAND_INS, Choice
+from csql_ml.proposing.choice import Choice
 from csql_ml.proposing.columns import CERTAIN, Fit, Match
 from csql_ml.proposing.names import phrase
 from csql_ml.proposing.queries import Query, query_of
 from csql_ml.proposing.sources import Landscape
+from csql_ml.proposing.stand_ins import STAND_INS
 
 State = Literal["mapped", "incomplete", "absent"]
-#: SQL that stands in for a column, and what that means.
-_STAND_IN = {
-    ("contracts", "product"): (
-        "'Product'",
-        (
-            "No column names the product, so every contract gets the one name 'Product'. That is right if you sell one "
-            "product; else name the column."
-        ),
-    ),
-    ("contracts", "end_date"): (
-        "CAST(NULL AS DATE)",
-        "No column says when a contract ends, so every contract is open-ended here and nothing is known of renewals.",
-    ),
-    ("events", "user_id"): (
-        "CAST(NULL AS VARCHAR)",
-        "Events name no user: what counts users goes missing.",
-    ),
-    ("events", "event_name"): (
-        "'feature_used'",
-        "No column names the event. As every row is the use of a feature, all are called 'feature_used'.",
-    ),
-}
 _PER_YEAR = {"mrr": 12, "monthly": 12, "monat": 12, "month": 12, "quarterly": 4, "mensuel": 12, "mensual": 12}
 _ADVICE = {
     ("contracts", "arr"): "a contract needs its revenue per year",
@@ -94,7 +73,7 @@ def propose_table(name: str, choice: Choice, landscape: Landscape) -> TablePropo
         or bool(_left_out(fitted))
     )
     remarks = [
-        *(_STAND_IN[name, column][1] for column in stand_ins),
+        *(STAND_INS[name][column].remark for column in stand_ins),
         *_about_join(fitted),
         *_about_matches(fitted),
         *_about_missing(fitted, missing),
@@ -122,10 +101,10 @@ def _left_out(fitted: Fit) -> list[str]:
 
 def _stand_ins(fitted: Fit) -> dict[str, str]:
     """SQL for required columns that may be made up, since that says nothing untrue."""
-    lacking = [c for c in STAND_INS.get(fitted.table, ()) if c in fitted.missing]
-    if "event_name" in lacking and "feature" not in fitted.matches:
-        lacking.remove("event_name")
-    return {column: _STAND_IN[fitted.table, column][0] for column in lacking}
+    lacking = {c: one.sql for c, one in STAND_INS.get(fitted.table, {}).items() if c in fitted.missing}
+    if "feature" not in fitted.matches:
+        lacking.pop("event_name", None)
+    return lacking
 
 
 def _columns(fitted: Fit, stand_ins: Mapping[str, str]) -> dict[str, str]:

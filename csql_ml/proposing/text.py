@@ -58,7 +58,12 @@ def scalar(value: str) -> str:
     dumped = dumped.removesuffix("\n").removesuffix("...").removesuffix("\n")
     if "\n" not in dumped and value.isprintable():
         return dumped
-    quoted: str = yaml.safe_dump(value, default_style='"', width=10**9)
+    return _quoted(value, spelled_out=True)
+
+
+def _quoted(value: str, *, spelled_out: bool) -> str:
+    """A text as YAML in double quotes; what is not ASCII may be spelled out."""
+    quoted: str = yaml.safe_dump(value, default_style='"', allow_unicode=not spelled_out, width=10**9)
     return quoted.removesuffix("\n")
 
 
@@ -187,10 +192,4 @@ def _names(key: str, names: Names) -> list[str]:
 def _item(name: str) -> str:
     """A name inside brackets, where more signs than usual mean something."""
     plain = scalar(name)
-    return scalar_quoted(name) if any(sign in name for sign in ",[]{}#") and plain == name else plain
-
-
-def scalar_quoted(value: str) -> str:
-    """A text as YAML in double quotes."""
-    quoted: str = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=10**9)
-    return quoted.removesuffix("\n")
+    return _quoted(name, spelled_out=False) if any(sign in name for sign in ",[]{}#") and plain == name else plain
