@@ -14,7 +14,7 @@ Places = npt.NDArray[np.intp]
 #: From so many accounts on, folds even out by themselves, and placing accounts one by one takes longer than learning.
 MANY_ACCOUNTS = 10_000
 #: Rows that settle which of several models is the better one; more of them settle it no further, and cost the time.
-ENOUGH_TAUGHT = 200_000
+ENOUGH_TAUGHT = 100_000
 
 
 def account_folds(

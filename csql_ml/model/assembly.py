@@ -4,6 +4,8 @@
   changes who is a lead, never how many: that is a matter of the company's threshold and capacity, and a propensity cut
   of the model's own would silently inflate or dry up the pipeline.
 * **The reference set comes from the newest snapshots**, labelled or not: an account is compared with others of its day.
+
+Of very many accounts a draw is looked at for both: it settles them, and the time goes into learning.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Assembly:
 
     def of_stack(self, stack: PropensityClassifier) -> Champion:
         """The stack as champion; its threshold is on the propensity."""
-        newest = newest_rows(self.data, 1)
+        newest = newest_rows(self.data.drawn(self.config.model.seed), 1)
         passing = int((self.rules.csql_score(newest) >= self.config.baseline.threshold).sum())
         champion = self._champion("stack", stack, threshold_for(stack.predict_proba(newest)[:, 1], passing))
         return replace(champion, refits=self._refits(champion, stack))
@@ -70,12 +72,13 @@ class Assembly:
     def _champion(
         self, kind: Literal["rules", "stack"], estimator: WeightedScore | PropensityClassifier, threshold: float
     ) -> Champion:
-        whole, seen, size = self.data, self.verdict.evidence, self.config.model.reference_size
+        seen, settings = self.verdict.evidence, self.config.model
         # Of a very wide table a champion knows the columns that were chosen, and no others.
-        wide = len(whole.features) > MOST_COLUMNS
-        data = whole.reading(set(estimator.encoder_.names)) if wide else whole
-        newest = newest_rows(data, size)
-        drawn = reference_set(estimator, data.features, newest[data.columns], size, self.config.model.seed)
+        wide = len(self.data.features) > MOST_COLUMNS
+        whole = self.data.reading(set(estimator.encoder_.names)) if wide else self.data
+        data = whole.drawn(settings.seed)
+        newest = newest_rows(data, settings.reference_size)
+        drawn = reference_set(estimator, data.features, newest[data.columns], settings.reference_size, settings.seed)
         over = threshold if kind == "stack" else None
         calibrated = kind == "stack" or self.rules.calibrated_
         return Champion(
@@ -84,17 +87,17 @@ class Assembly:
             terms=estimator.terms_,
             weights=dict(data.weights),
             threshold=threshold,
-            arr_share=arr_shares(data, self.config),
+            arr_share=arr_shares(whole, self.config),
             trained_as_of=data.now if calibrated else None,
             training={
-                "snapshots": [d.isoformat() for d in data.snapshots],
+                "snapshots": [d.isoformat() for d in whole.snapshots],
                 "outcomes": seen.outcomes,
                 "positives": seen.positives,
                 "outcome": self.verdict.outcome,
                 "reason": self.verdict.reason,
                 "validated_in_time": self.verdict.in_time,
-                "data_fingerprint": whole.fingerprint(),
-                "money": money_facts(data, self.config),
+                "data_fingerprint": self.data.fingerprint(),
+                "money": money_facts(whole, self.config),
             },
             estimator=estimator,
             reference=replace(

@@ -28,13 +28,16 @@ class Answers:
         All distinct decisions.
     by_reading
         Their places, by the column and the reading of missing values that they need.
+    joint
+        Several decisions at once, by place, each with the answer that is wanted.
     """
 
     decisions: tuple[Decision, ...]
     by_reading: tuple[tuple[int, Missing, tuple[int, ...]], ...]
+    joint: tuple[tuple[tuple[int, int], ...], ...]
 
     @classmethod
-    def of(cls, decisions: Sequence[Decision]) -> Answers:
+    def of(cls, decisions: Sequence[Decision], joint: Sequence[tuple[tuple[int, int], ...]]) -> Answers:
         """Sort decisions by what they read."""
 
         def reading(place: int) -> tuple[int, Missing, bool]:
@@ -43,15 +46,26 @@ class Answers:
 
         places = sorted(range(len(decisions)), key=reading)
         grouped = ((key, tuple(group)) for key, group in groupby(places, reading))
-        return cls(tuple(decisions), tuple((column, missing, group) for (column, missing, _), group in grouped))
+        by_reading = tuple((column, missing, group) for (column, missing, _), group in grouped)
+        return cls(tuple(decisions), by_reading, tuple(joint))
+
+    @property
+    def asked(self) -> int:
+        """How many questions there are."""
+        return len(self.decisions) + len(self.joint)
 
     def to(self, rows: FloatArray) -> npt.NDArray[np.uint8]:
-        """(decisions, n) answers, 0 or 1, for (n, columns) rows."""
-        found = np.empty((len(self.decisions), len(rows)), dtype=np.bool_)
+        """(questions, n) answers, 0 or 1, for (n, columns) rows: of decisions, then of several at once."""
+        found = np.empty((self.asked, len(rows)), dtype=np.bool_)
         for column, missing, places in self.by_reading:
             values = _read(rows[:, column], missing)
             for place in places:
                 _ask(self.decisions[place], values, found[place])
+        for wanted, answer in zip(self.joint, found[len(self.decisions) :], strict=True):
+            answer[:] = True
+            for place, yes in wanted:
+                # For truth values a > b is "a and not b".
+                (np.logical_and if yes else np.greater)(answer, found[place], out=answer)
         return found.view(np.uint8)
 
 

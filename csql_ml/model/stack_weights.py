@@ -29,6 +29,8 @@ IntArray = npt.NDArray[np.intp]
 
 #: The stack without evidence: the weighted score alone.
 SCORE_ALONE = (1.0, 0.0, 0.0, 0.0)
+#: Out-of-fold log-odds are bounded: one wildly confident row must not decide the weights.
+LARGEST_MARGIN = 8.0
 #: Additional pull with few labels: this, divided by the number of effective labels.
 SCARCITY = 1000.0
 #: The sum of the weights is pulled to 1 so many times as strongly as each of them is pulled to its place.

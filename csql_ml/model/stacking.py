@@ -21,10 +21,10 @@ from csql_ml.feature_matrix import FeatureEncoder
 from csql_ml.labelled_rows import LabelledRows
 from csql_ml.metrics.definition import Feature, ScoreTerm
 from csql_ml.model.account_folds import ENOUGH_TAUGHT, account_folds, taught
-from csql_ml.model.larger_trees import with_larger_trees
+from csql_ml.model.freer_trees import with_freer_trees
 from csql_ml.model.members import Member, RidgeLogistic, SubScoreLogistic
 from csql_ml.model.screening import Screen, screen_of
-from csql_ml.model.stack_weights import SCORE_ALONE, OutOfFold, StackWeights, stack_weights
+from csql_ml.model.stack_weights import LARGEST_MARGIN, SCORE_ALONE, OutOfFold, StackWeights, stack_weights
 from csql_ml.model.tree_shape import TreeShape
 from csql_ml.model.trees import TreeBag, TreeSettings, categorical_places
 
@@ -35,8 +35,6 @@ FOLDS = 5
 FEWEST_OF_A_CLASS = 3
 #: So many rows judged out of fold settle four weights; of more than about as many labels not every fold is judged.
 ENOUGH_JUDGED = 50_000
-#: Out-of-fold log-odds are bounded: one wildly confident row must not decide the weights.
-LARGEST_MARGIN = 8.0
 
 
 class Members(NamedTuple):
@@ -147,7 +145,7 @@ class Stack:
     def fit(cls, recipe: StackRecipe, rows: LabelledRows) -> Stack:
         """Fit the members, and their weights on out-of-fold log-odds."""
         screen = screen_of(rows.matrix, recipe.encoder.category_sizes)
-        recipe, judged = with_larger_trees(recipe, rows, out_of_fold(recipe, rows, screen))
+        recipe, judged = with_freer_trees(recipe, rows, out_of_fold(recipe, rows, screen))
         every = np.arange(len(rows.positive))
         chosen = None if screen is None else screen.strongest(every, rows.positive, rows.weight, recipe.term_places)
         members = (

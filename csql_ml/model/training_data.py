@@ -13,6 +13,7 @@ import pandas as pd
 
 from csql_ml.errors import TrainingError
 from csql_ml.metrics.definition import Feature, ScoreTerm
+from csql_ml.model.account_folds import taught
 
 STATES = ("positive", "negative", "open", "unobserved")
 KEYS = ["account_id", "as_of"]
@@ -80,6 +81,15 @@ class TrainingData:
             return self
         gone = {f.name for f in self.features} - {f.name for f in kept} - {t.feature for t in self.terms}
         return replace(self, features=kept, frame=self.frame.drop(columns=list(gone)))
+
+    def drawn(self, seed: int) -> TrainingData:
+        """The same data; of very many accounts in the newest period, the rows of some (`account_folds.taught`)."""
+        period = periods(self.frame["as_of"])
+        newest, accounts = np.flatnonzero(period == period.max()), self.frame["account_id"].to_numpy()
+        chosen = taught(newest, accounts, seed)
+        if len(chosen) == len(newest):
+            return self
+        return replace(self, frame=self.frame[self.frame["account_id"].isin(set(accounts[chosen]))])
 
     @property
     def snapshots(self) -> tuple[date, ...]:

@@ -11,16 +11,19 @@ import numpy as np
 class TreeShape:
     """Size and regularisation of the LightGBM models.
 
-    Measured: trees as small and regularised as the defaults beat larger ones up to about 5,000 labels.
+    Measured: on simulated companies trees as small and regularised as the defaults beat larger ones up to about 5,000
+    labels; where a table says otherwise, `csql_ml.model.freer_trees` finds out.
 
     Attributes
     ----------
     leaves, depth
-        Of one tree, at most; up to 9 leaves stay small enough to be explained from tables.
+        Of one tree, at most.
     rounds
         Factor on `csql_ml.model.trees.boosting_rounds`.
     min_data
         Factor on the fewest rows of a leaf, n / 20 within 5 to 40.
+    max_bin
+        Steps that the values of a column are told apart by.
     """
 
     leaves: int = 4
@@ -32,6 +35,7 @@ class TreeShape:
     feature_fraction: float = 0.5
     bagging_fraction: float = 0.7
     path_smooth: float = 5.0
+    max_bin: int = 31
 
     def parameters(self, n: int) -> dict[str, float | int]:
         """The settings by LightGBM's names, for ``n`` labels."""
@@ -44,6 +48,7 @@ class TreeShape:
             "feature_fraction": self.feature_fraction,
             "bagging_fraction": self.bagging_fraction,
             "path_smooth": self.path_smooth,
+            "max_bin": self.max_bin,
         }
 
     def __str__(self) -> str:

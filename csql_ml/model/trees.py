@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from csql_ml.labelled_rows import LabelledRows
 from csql_ml.model.tree_shape import TreeShape
-from csql_ml.model.tree_tables import TreeTables, small
+from csql_ml.model.tree_tables import TreeTables, tabled
 from csql_ml.model.tree_text import read_trees
 
 FloatArray = npt.NDArray[np.float64]
 
-#: From this many rows on, making tables takes less than they save.
-_MANY_ROWS = 5_000
+#: Of fewer rows than a model's text has pages of so many bytes, LightGBM tells the log-odds before tables are made.
+_PAGE = 40
 _MANY_COLUMNS = 100
 
 
@@ -78,10 +78,10 @@ class TreeBag:
 
     @cached_property
     def _tables(self) -> tuple[TreeTables, tuple[int, ...]]:
-        """Tables of the models whose trees are all small, and their places among the models."""
+        """Tables of the models whose trees all have them, and their places among the models."""
         read = [read_trees(text) for text in self.texts]
-        tabled = {place: trees for place, trees in enumerate(read) if trees is not None and all(map(small, trees))}
-        return TreeTables.of(list(tabled.values())), tuple(tabled)
+        found = {place: trees for place, trees in enumerate(read) if trees is not None and all(map(tabled, trees))}
+        return TreeTables.of(list(found.values())), tuple(found)
 
     def _predicted(self, place: int, matrix: FloatArray, **what: bool) -> FloatArray:
         return np.asarray(self._models[place].predict(matrix, num_threads=self.n_threads, **what))
@@ -102,13 +102,13 @@ class TreeBag:
 
     def margin(self, matrix: FloatArray) -> FloatArray:
         """(n,) mean log-odds; to the last bit the same from tables and from LightGBM."""
-        if "_tables" not in vars(self) and len(matrix) < _MANY_ROWS:
+        if "_tables" not in vars(self) and len(matrix) * _PAGE < max(map(len, self.texts)):
             return self._mean_margin(matrix, {})
         tables, places = self._tables
         return self._mean_margin(matrix, dict(zip(places, tables.margins(matrix), strict=True)))
 
     def parts(self, matrix: FloatArray) -> FloatArray:
-        """(n, columns) mean SHAP values in log-odds: from tables, or LightGBM's ``pred_contrib`` for large trees.
+        """(n, columns) mean SHAP values in log-odds: from tables, or LightGBM's ``pred_contrib`` where there are none.
 
         A row's values are the same whatever rows are given with it.
         """
@@ -156,7 +156,6 @@ def _fixed_parameters(settings: TreeSettings, n: int) -> dict[str, Any]:
         "objective": "binary",
         **settings.shape.parameters(n),
         "bagging_freq": 1,
-        "max_bin": 31,
         "monotone_constraints": list(settings.directions),
         "feature_pre_filter": False,
         "deterministic": True,

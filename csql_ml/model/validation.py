@@ -7,12 +7,15 @@ known now. A snapshot with nothing to train on before it is left out and named.
 
 Where no snapshot can be judged that way (one snapshot only, or outcomes that became known too late), repeated
 stratified folds grouped by account take the place, and the result says that it was not validated in time.
+
+Of very many rows, the judged models learn from a draw of the accounts (`csql_ml.model.account_folds.ENOUGH_TAUGHT`);
+the model that is kept learns from all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -22,7 +25,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from csql_ml.config import Config
-from csql_ml.model.account_folds import account_folds
+from csql_ml.model.account_folds import account_folds, taught
 from csql_ml.model.figures import ScoredSet, log_loss, roc_auc
 from csql_ml.model.training_data import TrainingData
 
@@ -120,7 +123,7 @@ def validate(
     splits: Sequence[_Split | _Parting] = in_time or list(_by_account(known, config.model.seed))
     parts, folds = [], []
     steps = len(splits) * len(fitters)
-    for number, split in enumerate(map(_taken, splits)):
+    for number, split in enumerate(_taken(s, config.model.seed) for s in splits):
         scored = _test_rows(split)
         for step, (name, fit) in enumerate(fitters.items(), start=number * len(fitters)):
             if on_progress is not None:
@@ -153,10 +156,13 @@ class _Parting:
     repetition: int
 
 
-def _taken(split: _Split | _Parting) -> _Split:
-    if isinstance(split, _Split):
-        return split
-    return _Split(split.name, split.rows.iloc[split.train], split.rows.iloc[split.test], split.repetition)
+def _taken(split: _Split | _Parting, seed: int) -> _Split:
+    """A split's rows; of very many to train on, those of drawn accounts."""
+    if isinstance(split, _Parting):
+        train = taught(split.train, split.rows["account_id"].to_numpy(), seed)
+        return _Split(split.name, split.rows.iloc[train], split.rows.iloc[split.test], split.repetition)
+    places = taught(np.arange(len(split.train)), split.train["account_id"].to_numpy(), seed)
+    return split if len(places) == len(split.train) else replace(split, train=split.train.iloc[places])
 
 
 def _in_time(data: TrainingData, known: pd.DataFrame, newest: int) -> tuple[list[_Split], list[str]]:

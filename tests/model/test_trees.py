@@ -12,61 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from csql_ml.model import tree_tables
-from csql_ml.model.decision_answers import ZERO
-from csql_ml.model.tree_tables import MOST_DECISIONS, TreeTables, small
+from csql_ml.model import tree_pieces, tree_tables
+from csql_ml.model.tree_pieces import MOST_QUESTIONS
+from csql_ml.model.tree_tables import TreeTables, tabled
 from csql_ml.model.tree_text import Missing, read_trees
 from csql_ml.model.trees import TreeBag
-
-COLUMNS, CATEGORY = 5, 4
-QUIET = {"objective": "binary", "verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
-
-
-def company(seed: int, rows: int = 150) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers with zeros and gaps, one column of codes; each column matters."""
-    rng = np.random.default_rng(seed)
-    matrix = rng.normal(size=(rows, COLUMNS)).round(1)
-    matrix[:, CATEGORY] = rng.integers(0, 40, rows)
-    signal = matrix[:, 0] - matrix[:, 1] * matrix[:, 2] + (matrix[:, CATEGORY] % 3 == 1)
-    matrix[:, :2][rng.random((rows, 2)) < 0.2] = np.nan
-    matrix[:, 2:4][rng.random((rows, 2)) < 0.2] = 0.0
-    return matrix, signal + rng.normal(size=rows) > 0
-
-
-def trained(seed: int = 1, rounds: int = 12, **parameters: Any) -> str:
-    """A model of trees with at most `MOST_DECISIONS` decisions, unless the parameters say otherwise."""
-    matrix, won = company(seed)
-    data = lgb.Dataset(matrix, label=won.astype(float), categorical_feature=[CATEGORY], free_raw_data=False)
-    chosen = {"num_leaves": 4, "min_data_in_leaf": 5, "min_data_per_group": 5, "cat_smooth": 1.0, "seed": seed}
-    return str(lgb.train({**QUIET, **chosen, **parameters}, data, num_boost_round=rounds).model_to_string())
-
-
-def from_lightgbm(texts: tuple[str, ...], matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean log-odds and SHAP values as LightGBM computes them."""
-    models = [lgb.Booster(model_str=text) for text in texts]
-    margin, parts = np.zeros(len(matrix)), np.zeros(matrix.shape)
-    for model in models:
-        margin += model.predict(matrix, raw_score=True)
-        parts += model.predict(matrix, pred_contrib=True)[:, :-1]
-    return margin / len(models), parts / len(models)
-
-
-def unusual(seed: int, rows: int = 60) -> np.ndarray:
-    """Rows with what training never showed: gaps and zeros everywhere, tiny numbers, unseen and broken codes."""
-    rng = np.random.default_rng(seed)
-    matrix, _ = company(seed + 1, rows)
-    odd = [np.nan, 0.0, -0.0, ZERO, -ZERO, 1e-36, -1e-36, 1e300, -1e300, np.inf, -np.inf]
-    some = rng.random(matrix.shape) < 0.25
-    matrix[some] = rng.choice(odd, int(some.sum()))
-    codes = rng.random(rows) < 0.5
-    matrix[codes, CATEGORY] = rng.choice([-1.0, -0.5, 0.5, 3.7, 39.0, 40.0, 64.0, 1e6, np.nan], int(codes.sum()))
-    return matrix
-
+from tests.model.boosters import COLUMNS, QUIET, company, from_lightgbm, trained, unusual, with_table_spoilt
 
 ways = st.fixed_dictionaries(
     {
-        "num_leaves": st.integers(2, 6),
-        "max_depth": st.sampled_from([-1, 1, 2, 3]),
+        "num_leaves": st.sampled_from([2, 3, 4, 5, 6, 15, 31]),
+        "max_depth": st.sampled_from([-1, 1, 2, 3, 8]),
+        "min_data_in_leaf": st.sampled_from([1, 5]),
         "use_missing": st.booleans(),
         "zero_as_missing": st.booleans(),
         "max_cat_to_onehot": st.sampled_from([1, 4, 64]),
@@ -80,12 +37,14 @@ ways = st.fixed_dictionaries(
 )
 
 
-@given(ways, st.integers(0, 1000), st.integers(1, 3))
-@settings(max_examples=60)
-def test_tables_say_what_lightgbm_says(parameters: dict[str, Any], seed: int, bags: int) -> None:
+@given(ways, st.integers(0, 1000), st.integers(1, 3), st.sampled_from([1, 3, MOST_QUESTIONS]))
+@settings(max_examples=80)
+def test_tables_say_what_lightgbm_says(parameters: dict[str, Any], seed: int, bags: int, questions: int) -> None:
     texts = tuple(trained(seed + bag, **parameters) for bag in range(bags))
     bag, matrix = TreeBag(texts), unusual(seed)
-    assert len(bag._tables[1]) == bags
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_pieces, "MOST_QUESTIONS", questions)
+        assert len(bag._tables[1]) == bags
     margin, parts = from_lightgbm(texts, matrix)
     np.testing.assert_array_equal(bag.margin(matrix), margin)
     np.testing.assert_allclose(bag.parts(matrix), parts, rtol=0, atol=1e-13)
@@ -97,7 +56,7 @@ def test_a_row_does_not_depend_on_its_neighbours(seed: int, chunk: int) -> None:
     bag, matrix = TreeBag((trained(), trained(2, num_leaves=6))), unusual(seed)
     margin, parts = bag.margin_and_parts(matrix)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree_tables, "CHUNK", chunk)
+        patch.setattr(tree_tables, "CHUNK", (chunk, chunk))
         np.testing.assert_array_equal(bag.parts(matrix), parts)
         np.testing.assert_array_equal(bag.margin(matrix), margin)
     for rows in (slice(0, 1), slice(3, 5), slice(11, 60)):
@@ -123,15 +82,6 @@ def test_parts_add_up_to_the_margin() -> None:
     np.testing.assert_allclose(bag.base + parts.sum(axis=1), margin, rtol=0, atol=1e-13)
 
 
-def with_table_spoilt(tables: TreeTables, group: int, pattern: int) -> TreeTables:
-    first, *others = tables.groups[group].tables
-    spoilt = first.copy()
-    spoilt[pattern] += 1e-6
-    groups = list(tables.groups)
-    groups[group] = replace(groups[group], tables=(spoilt, *others))
-    return replace(tables, groups=tuple(groups))
-
-
 def test_one_wrong_number_in_a_table_is_seen() -> None:
     text, matrix = trained(), unusual(4, rows=400)
     trees = read_trees(text)
@@ -152,7 +102,7 @@ def test_equal_decisions_are_asked_once() -> None:
     asked = [d for tree in trees for d in tree.decisions]
     assert len(tables.answers.decisions) == len(set(asked)) < len(asked) / 2
     assert len(tables.groups) < len(trees) / 2
-    assert max(len(g.decisions) for g in tables.groups) <= MOST_DECISIONS
+    assert max(len(g.questions) for g in tables.groups) <= MOST_QUESTIONS
 
 
 LARGE = {"num_leaves": 12, "min_data_in_leaf": 2}
@@ -161,9 +111,12 @@ LARGE = {"num_leaves": 12, "min_data_in_leaf": 2}
 @pytest.mark.parametrize(
     ("texts", "tabled"),
     [((LARGE,), ()), (({}, LARGE, {"seed": 9}), (0, 2))],
-    ids=["large trees", "one large model of three"],
+    ids=["ways of many columns", "one such model of three"],
 )
-def test_what_has_no_tables_is_left_to_lightgbm(texts: tuple[dict[str, Any], ...], tabled: tuple[int, ...]) -> None:
+def test_what_has_no_tables_is_left_to_lightgbm(
+    texts: tuple[dict[str, Any], ...], tabled: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_tables, "MOST_COLUMNS", 3)
     models, (matrix, _) = tuple(trained(**parameters) for parameters in texts), company(8, rows=80)
     bag = TreeBag(models)
     margin, parts = from_lightgbm(models, matrix)
@@ -193,8 +146,8 @@ def test_trees_that_never_split_contribute_nothing() -> None:
 def test_a_tree_whose_counts_do_not_add_up_has_no_exact_contributions() -> None:
     trees = read_trees(trained())
     assert trees is not None
-    assert all(map(small, trees))
-    assert not small(replace(trees[0], counts=(trees[0].counts[0] + 1, *trees[0].counts[1:])))
+    assert all(map(tabled, trees))
+    assert not tabled(replace(trees[0], counts=(trees[0].counts[0] + 1, *trees[0].counts[1:])))
 
 
 def test_options_of_missing_values_are_read() -> None:

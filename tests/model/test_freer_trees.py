@@ -5,9 +5,9 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.datasets import load_digits
 
-from csql_ml.model import larger_trees
+from csql_ml.model import freer_trees
 from csql_ml.model.estimator import PropensityClassifier
-from csql_ml.model.larger_trees import LARGER
+from csql_ml.model.freer_trees import FREER
 from csql_ml.model.tree_shape import TreeShape
 
 
@@ -17,10 +17,10 @@ def digits() -> tuple[pd.DataFrame, np.ndarray]:
     return frame.iloc[:, 10:42], (digit >= 5).to_numpy()
 
 
-def test_deep_interactions_get_larger_trees():
+def test_deep_interactions_get_freer_trees():
     frame, won = digits()
     model = PropensityClassifier(bags=1).fit(frame[:1200], won[:1200])
-    assert model.stack_.shape == LARGER
+    assert model.stack_.shape in FREER
     small = PropensityClassifier(bags=1, shape=TreeShape()).fit(frame[:1200], won[:1200])
     right = [(m.predict(frame[1200:]) == won[1200:]).mean() for m in (model, small)]
     assert right[0] > right[1] + 0.02
@@ -38,9 +38,9 @@ def test_what_adds_up_keeps_the_small_ones():
 
 
 def test_few_labels_and_tuned_settings_are_left_as_they_are(monkeypatch):
-    monkeypatch.setattr(larger_trees, "_gain", lambda *_: (1.0, 0.1))  # larger trees would win
+    monkeypatch.setattr(freer_trees, "_gain", lambda *_: (1.0, 0.1))  # freer trees would win
     frame, won = digits()
-    few = larger_trees.FROM_LABELS - 1
+    few = freer_trees.FROM_LABELS - 1
     assert PropensityClassifier(bags=1).fit(frame[:few], won[:few]).stack_.shape is None
     tuned = TreeShape(leaves=5)
     assert PropensityClassifier(bags=1, shape=tuned).fit(frame[:1100], won[:1100]).stack_.shape == tuned
