@@ -2,8 +2,9 @@
 
     python benchmarks/tree_speed.py [--rows 300000] [--rounds 3] [--write docs/benchmarks.md]
 
-The bag of `csql_ml.model.trees` is trained on simulated labels, three times: numbers without gaps, numbers with gaps,
-and with gaps and a categorical column that has unseen codes. Every contender explains rows of 45 metrics in a process
+The bag of `csql_ml.model.trees` is trained on simulated labels, four times: numbers without gaps, numbers with gaps,
+with gaps and a categorical column that has unseen codes, and once more so with the largest trees that
+`csql_ml.model.freer_trees` chooses from. Every contender explains rows of 45 metrics in a process
 of its own with one thread; the rounds go over all contenders in turn, and each counts with its median. Values of the
 first 2,000 rows are compared with LightGBM's ``pred_contrib``. Explainers that are slow get fewer rows: it is rows per
 CPU second that are compared.
@@ -33,6 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.environments import environment
 from benchmarks.page import write
 from csql_ml.labelled_rows import labelled_rows
+from csql_ml.model.freer_trees import FREER
+from csql_ml.model.tree_shape import TreeShape
 from csql_ml.model.trees import TreeBag, TreeSettings
 
 MARKS = "<!-- tree-speed -->", "<!-- /tree-speed -->"
@@ -40,7 +43,8 @@ HERE = Path(__file__).resolve().parent
 METRICS, LABELS, BAGS, CATEGORY = 45, 5_000, 4, 5
 #: Different rows in a file; more are explained by going over them again.
 DIFFERENT = 100_000
-WORLDS = {"whole": "no gaps", "gaps": "gaps", "categories": "gaps, categories"}
+WORLDS = {"whole": "no gaps", "gaps": "gaps", "categories": "gaps, categories", "larger": "the same, larger trees"}
+CODED = ("categories", "larger")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ CONTENDERS = (
     Contender("toolkit", "csql_ml, predict and explain"),
     Contender("pred_contrib", "LightGBM, `pred_contrib`", share=0.03),
     Contender("shap", "shap, TreeExplainer (hands over to `pred_contrib`)", "requirements-explainers.txt", 0.03),
-    Contender("woodelf", "woodelf", "requirements-explainers.txt"),
+    Contender("woodelf", "woodelf", "requirements-explainers.txt", 0.3),
     Contender("fasttreeshap v1", "fasttreeshap, v1", "requirements-fasttreeshap.txt", 0.03),
     Contender("fasttreeshap v2", "fasttreeshap, v2", "requirements-fasttreeshap.txt", 0.03),
 )
@@ -69,13 +73,13 @@ def world(name: str, rows: int, seed: int) -> tuple[npt.NDArray[np.float64], npt
     rng = np.random.default_rng(seed)
     matrix = rng.gamma(2.0, 1.0, (rows, METRICS)).round(2)
     signal = matrix[:, 0] - matrix[:, 3] + 0.2 * matrix[:, 1] * matrix[:, 2]
-    if name == "categories":
+    if name in CODED:
         matrix[:, CATEGORY] = rng.integers(0, 8, rows)
         signal += matrix[:, CATEGORY] == 2
     won = rng.random(rows) < 1 / (1 + np.exp(signal.mean() - signal))
     if name != "whole":
         matrix[rng.random(matrix.shape) < 0.1] = np.nan
-    if name == "categories" and seed:  # rows to explain have codes that training did not see
+    if name in CODED and seed:  # rows to explain have codes that training did not see
         matrix[rng.random(rows) < 0.1, CATEGORY] = 11.0
     return matrix, won.astype(int)
 
@@ -84,8 +88,9 @@ def make_world(folder: Path, name: str) -> list[Path]:
     """Train the bag and write models and rows; returns the models' files."""
     matrix, won = world(name, LABELS, 0)
     directions = tuple((1, 1, 0)[i % 3] if i != CATEGORY else 0 for i in range(METRICS))
-    categorical = (CATEGORY,) if name == "categories" else ()
-    settings = TreeSettings(directions, categorical, BAGS, seed=7, n_threads=1)
+    categorical = (CATEGORY,) if name in CODED else ()
+    shape = FREER[-1] if name == "larger" else TreeShape()
+    settings = TreeSettings(directions, categorical, BAGS, seed=7, n_threads=1, shape=shape)
     bag = TreeBag.fit(labelled_rows(matrix, won, None, None), settings)
     np.save(folder / f"{name}.npy", world(name, DIFFERENT, 1)[0])
     files = [folder / f"{name}-{i}.txt" for i in range(len(bag.texts))]

@@ -256,22 +256,23 @@ def _fold_loss(
 
 
 def _suggested(trial: Trial) -> TreeShape:
-    """Settings within the tuned ranges; up to 8 leaves, so that trees stay explained from tables."""
+    """Settings within the tuned ranges, which hold the recipe's and those of `csql_ml.model.freer_trees`."""
     return _shape(
         {
-            "leaves": trial.suggest_int("leaves", 3, 8),
+            "leaves": trial.suggest_int("leaves", 3, 15),
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.12, log=True),
             "rounds": trial.suggest_float("rounds", 0.5, 4.0, log=True),
             "min_data": trial.suggest_float("min_data", 0.5, 4.0, log=True),
             "lambda_l2": trial.suggest_float("lambda_l2", 1.0, 50.0, log=True),
             "feature_fraction": trial.suggest_float("feature_fraction", 0.3, 1.0),
             "path_smooth": trial.suggest_float("path_smooth", 0.0, 20.0),
+            "max_bin": trial.suggest_categorical("max_bin", (31, 255)),
         }
     )
 
 
 def _shape(params: dict[str, Any]) -> TreeShape:
-    return TreeShape(depth=max(3, params["leaves"] - 2), **params)
+    return TreeShape(depth=min(8, max(3, params["leaves"] - 2)), **params)
 
 
 def _params(shape: TreeShape) -> dict[str, Any]:
