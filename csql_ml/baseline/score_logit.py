@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from csql_ml.baseline.score_card import FULL_SCORE, ScoreCard
-from csql_ml.logistic_fit import fit_platt, log_odds
+from csql_ml.logistic_fit import fit_bounded_logistic, fit_platt, log_odds
 from csql_ml.metrics.definition import ScoreTerm
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,6 +22,10 @@ MIDDLE = FULL_SCORE / 2
 PRIOR_SLOPE = 0.04
 #: Up to about this many columns a learned score forgives each one standard error.
 FEW_COLUMNS = 50
+#: L2 penalty on the weights of a learned score, for degrees of one standard deviation that chance has no part in.
+WEIGHT_PENALTY = 10.0
+#: More rows than this settle a learned score no further.
+MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,13 @@ def learn_terms(
     """A plain weighted score for feature tables that come without one.
 
     Ramps from the 5th to the 95th percentile; rising or falling by the feature's own direction, else by the sign of its
-    covariance with the label. Weights as in a linear discriminant that takes columns for independent: the difference
-    between the mean degrees of both classes over the variance, after the difference was made smaller by what chance
-    makes of it (soft threshold, as nearest shrunken centroids do: Tibshirani et al. 2002), so that columns of noise
-    weigh next to nothing, however many there are. The largest weight is 1. Constant columns and categories are left
-    out; where nothing is told apart, all weights are equal. All terms stand in one sub-score, since nothing says which
-    part of the formula a foreign column belongs to.
+    covariance with the label. Weights are those of a penalised logistic regression on the degrees, none of them
+    negative, so that columns which say the same share a weight instead of counting twice. A column is penalised the
+    more, the less of the difference between the mean degrees of both classes is left without what chance makes of it
+    (soft threshold, as nearest shrunken centroids do: Tibshirani et al. 2002): columns of noise weigh nothing, however
+    many there are. The largest weight is 1. Constant columns and categories are left out; where nothing is told apart,
+    all weights are equal. All terms stand in one sub-score, since nothing says which part of the formula a foreign
+    column belongs to.
 
     Parameters
     ----------
@@ -107,6 +112,8 @@ def learn_terms(
     among
         Of how many columns these are the strongest, where they were chosen (`csql_ml.model.screening`).
     """
+    if (step := -(-len(positive) // MOST_ROWS)) > 1:
+        matrix, positive, weight = matrix[::step], positive[::step], weight[::step]
     ramps = {}
     for place, name in enumerate(names):
         ramp = _ramp(matrix[:, place], positive, weight, directions[place]) if numeric[place] else None
@@ -114,10 +121,32 @@ def learn_terms(
             ramps[name] = ramp
     # Among many columns of noise the luckiest lie ever further from 0: sqrt(2 log columns) standard errors.
     chance = max(1.0, float(np.sqrt(2 * np.log(max(max(len(ramps), among) / FEW_COLUMNS, 1.0)))))
-    strength = {name: max(r.gap - chance * r.error, 0.0) / r.variance for name, r in ramps.items()}
-    most = max(strength.values(), default=0.0)
-    weights = {name: s / most if most > 0 else 1.0 for name, s in strength.items()}
-    return tuple(ScoreTerm(name, "engagement", r.zero_at, r.full_at, weights[name]) for name, r in ramps.items())
+    trust = np.array([max(r.gap - chance * r.error, 0.0) / max(r.gap, 1e-12) for r in ramps.values()])
+    degrees = [r.degree(matrix[:, names.index(name)]) for name, r in ramps.items()]
+    weights = _together(degrees, trust, positive, weight)
+    return tuple(
+        ScoreTerm(name, "engagement", r.zero_at, r.full_at, w)
+        for (name, r), w in zip(ramps.items(), weights, strict=True)
+    )
+
+
+def _together(degrees: Sequence[FloatArray], trust: FloatArray, positive: BoolArray, weight: FloatArray) -> list[float]:
+    """Weights of terms that are judged together, the largest 1; a missing degree counts as the mean of the others."""
+    if not trust.any():
+        return [1.0] * len(degrees)
+    design, spread = np.zeros((len(positive), len(degrees))), np.ones(len(degrees))
+    for place in np.flatnonzero(trust).tolist():
+        known = ~np.isnan(degrees[place])
+        share = weight[known] / weight[known].sum()
+        mean = float(share @ degrees[place][known])
+        away = np.where(known, degrees[place] - mean, 0.0)
+        spread[place] = max(float(np.sqrt(weight @ away**2 / weight.sum())), 1e-3)
+        design[:, place] = away / spread[place] * trust[place]
+    lower = np.zeros(len(degrees))
+    fit = fit_bounded_logistic(design, positive.astype(float), weight, penalty=WEIGHT_PENALTY, lower=lower)
+    found = fit.coefficients * trust / spread
+    most = float(found.max())
+    return [float(w) / most for w in found] if most > 0 else [1.0] * len(degrees)
 
 
 @dataclass(frozen=True)
@@ -128,7 +157,10 @@ class _Ramp:
     full_at: float
     gap: float
     error: float
-    variance: float
+
+    def degree(self, value: FloatArray) -> FloatArray:
+        """(n,) 0 to 1 along the ramp, missing as NaN."""
+        return np.asarray(np.clip((value - self.zero_at) / (self.full_at - self.zero_at), 0.0, 1.0))
 
 
 def _ramp(value: FloatArray, positive: BoolArray, weight: FloatArray, direction: int) -> _Ramp | None:
@@ -148,16 +180,16 @@ def _ramp(value: FloatArray, positive: BoolArray, weight: FloatArray, direction:
     return _Ramp(zero_at, full_at, *_apart(degree, won, share))
 
 
-def _apart(degree: FloatArray, positive: BoolArray, weight: FloatArray) -> tuple[float, float, float]:
-    """Difference of the classes' means, its standard error, and the variance within the classes."""
+def _apart(degree: FloatArray, positive: BoolArray, weight: FloatArray) -> tuple[float, float]:
+    """Difference of the classes' means, and its standard error."""
     mass = np.array([weight[~positive].sum(), weight[positive].sum()])
     if not mass.all():
-        return 0.0, 0.0, 1.0
+        return 0.0, 0.0
     means = [float(weight[of] @ degree[of]) / m for of, m in zip((~positive, positive), mass, strict=True)]
     away = degree - np.where(positive, means[1], means[0])
     # A column that parts the classes without a miss has no variance left; one row more would have shown some.
     variance = max(float(weight @ away**2) / float(mass.sum()), 1.0 / (float(mass.sum()) + 1.0))
-    return means[1] - means[0], float(np.sqrt(variance * (1 / mass).sum())), variance
+    return means[1] - means[0], float(np.sqrt(variance * (1 / mass).sum()))
 
 
 def _covariance_sign(value: FloatArray, positive: BoolArray, weight: FloatArray) -> int:

@@ -16,7 +16,7 @@ from csql_ml.model.refits import LEAST_SHARE, LEVEL
 FloatArray = npt.NDArray[np.float64]
 
 #: Rows handled at a time, so that memory does not grow with the number of accounts.
-CHUNK = 2_048
+CHUNK = 4_096
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ from csql_ml.model.tree_text import read_trees
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Of fewer rows than a model's text has pages of so many bytes, LightGBM tells the log-odds before tables are made.
+#: Tables are made for log-odds once as many rows were asked about as a model's text has pages of so many bytes: until
+#: then making them takes longer than LightGBM takes.
 _PAGE = 40
 _MANY_COLUMNS = 100
 
@@ -102,8 +103,10 @@ class TreeBag:
 
     def margin(self, matrix: FloatArray) -> FloatArray:
         """(n,) mean log-odds; to the last bit the same from tables and from LightGBM."""
-        if "_tables" not in vars(self) and len(matrix) * _PAGE < max(map(len, self.texts)):
-            return self._mean_margin(matrix, {})
+        if "_tables" not in vars(self):
+            asked = vars(self)["_asked"] = vars(self).get("_asked", 0) + len(matrix)
+            if asked * _PAGE < max(map(len, self.texts)):
+                return self._mean_margin(matrix, {})
         tables, places = self._tables
         return self._mean_margin(matrix, dict(zip(places, tables.margins(matrix), strict=True)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,11 @@ LABEL_WORDS = {
     **dict.fromkeys(("1", "1.0", "true", "t", "yes", "y", "won", "positive"), 1.0),
     **dict.fromkeys(("0", "0.0", "false", "f", "no", "n", "lost", "negative"), 0.0),
 }
+#: What outcomes are usually called, as part of a name.
+_OUTCOME_NAMES = re.compile(
+    r"label|target|outcome|churn|attrition|convert|conversion|expan|upsell|upgrade|purchase|bought|buy|won|default|exited"
+    r"|cancel|renew|respon|subscri|approv|reject|denied|deny|class|status|result|success|surviv|income|\by\b"
+)
 _MOST_NAMED = 3
 #: An id is told by other values in nearly all rows.
 _DIFFERENT = 0.9
@@ -74,10 +80,13 @@ def _id_like(column: pa.ChunkedArray) -> bool:
 
 
 def _outcomes(table: pa.Table) -> list[str]:
-    """Columns of two values; those whose values are understood as labels come first, the last of a table foremost."""
+    """Columns of two values; first those called like an outcome, then those whose values are understood as labels.
+
+    Of equals the last of the table comes first, where outcomes often stand.
+    """
     found = {n: [str(v).strip().lower() for v in pc.drop_null(pc.unique(table[n])).to_pylist()] for n in _few(table)}
     two = [n for n, values in reversed(found.items()) if len(values) == 2]
-    return sorted(two, key=lambda n: not LABEL_WORDS.keys() >= set(found[n]))
+    return sorted(two, key=lambda n: (not _OUTCOME_NAMES.search(n.lower()), not LABEL_WORDS.keys() >= set(found[n])))
 
 
 def _few(table: pa.Table) -> list[str]:

@@ -1,9 +1,11 @@
 """What a column of a feature table is: a number, a yes or no, a date or a category. Decided over whole columns.
 
 A CSV column is a number if every filled cell is one (``NA``, ``nan``, ``null``, ``none``, ``?`` and spreadsheet errors
-then read as missing), a yes or no if every filled cell is ``true`` or ``false``, a date if every one begins with
-``YYYY-MM-DD``, else a category. Numbers may be written for people ("1,250.50", "$ 99", "12 %", "1.250,50"); numbers
-with leading zeros are codes (postal codes, ids), hence categories. In Parquet the type decides.
+then read as missing), a yes or no if every filled cell is ``true`` or ``false``, ``yes`` or ``no``, ``y`` or ``n``, a
+date if every one begins with ``YYYY-MM-DD``, else a category. Numbers may be written for people ("1,250.50", "$ 99",
+"12 %", "1.250,50"); numbers with leading zeros are codes (postal codes, ids), hence categories. In Parquet the type
+decides, save that texts throughout yes or no, or numbers with decimals, are what they say: they were read in as texts
+because of a blank, and as categories they would have no place in a score.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ _NUMBER = r"^\s*[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[iI][nN][fF]([iI][nN][i
 _WITH_POINT = r"^\s*[+-]?\s*[$€£]?\s*(\d{1,3}(,\d{3})+|\d+)(\.\d*)?\s*[$€£%]?\s*$"
 _WITH_COMMA = r"^\s*[+-]?\s*[$€£]?\s*(\d{1,3}(\.\d{3})+|\d+)(,\d*)?\s*[$€£%]?\s*$"
 _CODE = r"^\s*[+-]?0\d"
-_TRUTH = r"^\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*$"
-_TRUE = r"^\s*[tT]"
+_TRUTH = r"(?i)^\s*(true|false|yes|no|y|n)\s*$"
+_TRUE = r"^\s*[tTyY]"
 _ABSENT = r"^\s*([nN]/?[aA]([nN])?|[nN][uU][lL][lL]|[nN][oO][nN][eE]|\?+|-+|#[A-Z0-9/]+[!?]?)?\s*$"
 _BLANK = r"^\s*$"
 _DAY = r"^\s*\d{4}-\d\d-\d\d([T ].*)?$"
@@ -53,7 +55,7 @@ def kind_of(column: pa.ChunkedArray, name: str, *, inferred: bool) -> Kind:
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return "date"
     if pa.types.is_dictionary(column.type):
-        return "category"
+        return "yes_or_no" if is_text(column.type.value_type) and _says_yes_or_no(_distinct(column)) else "category"
     if is_text(column.type):
         return _kind_of_text(column, inferred=inferred)
     if pa.types.is_boolean(column.type):
@@ -72,12 +74,31 @@ def _kind_of_text(column: pa.ChunkedArray, *, inferred: bool) -> Kind:
         told = pc.filter(filled, pc.invert(_matches(filled, _ABSENT)))
         if len(told) and _written(told) is not None and not pc.any(_matches(told, _CODE)).as_py():
             return "number"
-        if len(told) and _all(told, _TRUTH):
+        if _says_yes_or_no(told):
             return "yes_or_no"
+        if len(told) and _all(told, _DAY):
+            return "date"
     filled = pc.filter(filled, pc.invert(_matches(filled, _BLANK)))
     if not len(filled):
         return "empty"
+    if _says_yes_or_no(filled):
+        return "yes_or_no"
+    if not inferred and _measured(filled):
+        return "number"
     return "date" if _all(filled, _DAY) else "category"
+
+
+def _measured(filled: pa.Array) -> bool:
+    """Whether texts of Parquet are numbers, some of them with decimals: whole ones may be codes, and stay texts."""
+    told = pc.filter(filled, pc.invert(_matches(filled, _ABSENT)))
+    pattern = _written(told) if len(told) else None
+    if pattern is None or pc.any(_matches(told, _CODE)).as_py():
+        return False
+    return bool(pc.any(_matches(_plain(told, pattern), r"\.\d*[1-9]")).as_py())
+
+
+def _says_yes_or_no(told: pa.Array) -> bool:
+    return bool(len(told)) and _all(told, _TRUTH)
 
 
 def _written(told: pa.Array) -> str | None:
@@ -102,6 +123,8 @@ def numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
     FeatureError
         Some text is not a number, or the type is neither number nor boolean.
     """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if column.null_count == len(column):
         return pd.Series(np.full(len(column), np.nan))
     if _is_number(column.type) or pa.types.is_boolean(column.type):

@@ -61,8 +61,21 @@ def _parquet(path: Path) -> pa.Table:
     if twice := sorted({n for n in names if names.count(n) > 1} if len(set(names)) < len(names) else ()):
         raise FeatureError(f"feature table {path} has column {twice[0]} more than once; keep one of them")
     table = table.select([n for n in names if not _INDEX.fullmatch(n)])
+    table = _usual_types(table)
     for name in _declared_categories(table):
         table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
+    return table
+
+
+def _usual_types(table: pa.Table) -> pa.Table:
+    """Lengths and times of day as numbers (in the unit they are kept in), views as texts: Arrow computes with those."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_duration(field.type) or pa.types.is_time64(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(pa.int64()))
+        elif pa.types.is_time32(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(pa.int32()))
+        elif pa.types.is_string_view(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(pa.large_string()))
     return table
 
 
@@ -84,11 +97,18 @@ def _csv(path: Path) -> pa.Table:
     except duckdb.Error as error:
         raise FeatureError(
             f"feature table {path} cannot be read as CSV: {first_line(error)}; expected as many cells in every line as "
-            f"in the header, and UTF-8{_recode(path) if 'unicode' in str(error).lower() else ''}"
+            f"in the header, and UTF-8{_hint(path, str(error).lower())}"
         ) from error
     finally:
         connection.close()
     return table.select([n for n in table.column_names if not _is_index(table, n)])
+
+
+def _hint(path: Path, said: str) -> str:
+    if "unicode" in said:
+        return _recode(path)
+    breaks = "state machine" in said
+    return "; texts with line breaks (also a lone carriage return) stand between quotes" if breaks else ""
 
 
 def _recode(path: Path) -> str:

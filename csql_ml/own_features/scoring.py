@@ -238,7 +238,7 @@ def as_metrics(table: OwnTable, champion: Champion) -> dict[str, Metric]:
             name=f.metric,
             part="profile",
             direction=rises.get(f.name, 0),
-            unit=_unit(f.metric, table),
+            unit=_unit(f, table),
             formula=lambda at: None,
             label=f.metric,
             description="a column of the feature table",
@@ -248,9 +248,11 @@ def as_metrics(table: OwnTable, champion: Champion) -> dict[str, Metric]:
     }
 
 
-def _unit(name: str, table: OwnTable) -> Any:
-    """How values are written, where the table tells; None: a plain number."""
-    return "flag" if name in table.yes_or_no else "money" if name == "arr" else None
+def _unit(feature: Feature, table: OwnTable) -> Any:
+    """How values are written, where the table tells; None: a plain number, or what a model learned as a category."""
+    if feature.categorical:
+        return None
+    return "flag" if feature.metric in table.yes_or_no else "money" if feature.metric == "arr" else None
 
 
 def _dates(table: OwnTable) -> str:

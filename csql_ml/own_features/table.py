@@ -17,6 +17,7 @@ from csql_ml.errors import FeatureError
 from csql_ml.metrics.definition import Feature
 from csql_ml.own_features.advice import LABEL_WORDS, without_keys, without_labels
 from csql_ml.own_features.columns import Kind, days_before, is_other_date, is_text, kind_of, numbers, texts
+from csql_ml.own_features.identifiers import is_identifier
 from csql_ml.own_features.keys import account_ids, as_of_days, refuse_duplicates
 from csql_ml.own_features.reading import read
 
@@ -26,10 +27,6 @@ _OWNER = "csm_id"
 #: Names the training table uses itself; a feature of that name stands there under `OWN` + name.
 _TAKEN = frozenset({"portfolio", "arr", "state", "lead_type", "period"})
 OWN = "own."
-#: A text column is an identifier, and no feature, if more than this share of its filled rows are different texts ...
-_DIFFERENT = 0.5
-#: ... and there are more of them than a vocabulary holds.
-_FEWEST_DIFFERENT = 100
 #: Kinds that Parquet holds as they are: reading them again costs less than keeping them.
 _PLAIN: tuple[Kind, ...] = ("number", "yes_or_no")
 
@@ -48,8 +45,8 @@ class OwnTable:
     empty
         Columns without a single value; they are not features.
     constant, identifiers
-        Feature columns with one value throughout, and text columns with another text in most rows: a model that is
-        scored may name them, but there is nothing to learn from them.
+        Feature columns with one value throughout, and those that name the row (`identifiers.is_identifier`): a model
+        that is scored may name them, but there is nothing to learn from them.
     infinite
         Per column how many values are infinite; they read as missing.
     ahead
@@ -92,7 +89,7 @@ class OwnTable:
         if not found:
             raise FeatureError(
                 f"feature table {self.path} has no feature column to learn from: {_listed(self.names)} have one value "
-                "throughout or another text in most rows; add columns that tell accounts apart"
+                "throughout or another value in most rows; add columns that tell accounts apart"
             )
         return found
 
@@ -102,7 +99,7 @@ class OwnTable:
         found = (
             ("without any value", self.empty, "left out"),
             ("with one value throughout", self.constant, "left out"),
-            ("with another text in most rows (identifiers)", self.identifiers, "left out"),
+            ("with another value in most rows (identifiers)", self.identifiers, "left out"),
             ("with infinite values, which read as missing", tuple(self.infinite), "kept"),
             ("of dates not written YYYY-MM-DD, which read as categories", self._other_dates, "kept"),
         )
@@ -207,7 +204,7 @@ def _judged(path: Path, table: pa.Table, rows: pd.DataFrame, kinds: Mapping[str,
         names=features,
         empty=tuple(empty),
         constant=tuple(n for n in features if judged[n].constant),
-        identifiers=tuple(n for n in features if kinds[n] == "category" and _is_identifier(table[n])),
+        identifiers=tuple(n for n in features if is_identifier(n, table[n], kinds[n])),
         infinite={n: found.infinite for n, found in judged.items() if found.infinite},
         ahead={n: found.ahead for n, found in judged.items() if kinds[n] == "date"},
         yes_or_no=frozenset(n for n, kind in kinds.items() if kind == "yes_or_no"),
@@ -261,11 +258,6 @@ def finite(values: pd.Series) -> pd.Series:
     """Numbers with infinity as missing (a division by zero has no size); the same object where there is none."""
     absurd = np.isinf(values.to_numpy())
     return values.mask(absurd) if absurd.any() else values
-
-
-def _is_identifier(column: pa.ChunkedArray) -> bool:
-    distinct, filled = len(pc.unique(column)), len(column) - column.null_count
-    return distinct > _FEWEST_DIFFERENT and distinct > _DIFFERENT * filled
 
 
 def _share_ahead(days: np.ndarray) -> float:

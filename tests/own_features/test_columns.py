@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,9 @@ KINDS = [
     (["1", "2.5", None, "NA"], "number", [1.0, 2.5, np.nan, np.nan]),
     (["+2", " 1e3 ", "-.5"], "number", [2.0, 1000.0, -0.5]),
     (["TRUE", "false", None], "yes_or_no", [1.0, 0.0, np.nan]),
+    (["Yes", "no ", None, "?"], "yes_or_no", [1.0, 0.0, np.nan, np.nan]),
+    (["Y", "n"], "yes_or_no", [1.0, 0.0]),
+    (["Yes", "No", "No internet service"], "category", ["Yes", "No", "No internet service"]),
     (["007", "12"], "category", ["007", "12"]),
     (["0.7", "0"], "number", [0.7, 0.0]),
     (["NA", "EMEA", " "], "category", ["NA", "EMEA", None]),
@@ -33,6 +37,7 @@ KINDS = [
     (["?", "3", "-", "#DIV/0!"], "number", [np.nan, 3.0, np.nan, np.nan]),
     (["?", "Tech"], "category", ["?", "Tech"]),
     (["2024-02-30", "2024-02-01 10:00"], "date", ["2024-02-30", "2024-02-01 10:00"]),
+    (["2024-02-01", "n/a", "?"], "date", ["2024-02-01", "n/a", "?"]),
     ([" ", None], "empty", [None, None]),
 ]
 
@@ -91,6 +96,25 @@ def test_ten_thousand_columns(tmp_path: Path):
     table = open_table(tmp_path / "wide.csv", settings(tmp_path))
     assert len(table.names) == 10_000
     assert table.frame(table.features).loc[table.rows["account_id"] == "a3", "f9999"].item() == wide["f9999"][3]
+
+
+def test_unusual_types_of_parquet_are_read_as_usual_ones(tmp_path: Path):
+    keys = {"account_id": ["a", "b"], "as_of": [DATES[0]] * 2}
+    columns = {
+        "view": pa.array(["x", "y"], pa.string_view()),
+        "seconds": pa.array([60, 120], pa.duration("s")),
+        "at": pa.array([0, 3_600_000_000], pa.time64("us")),
+        "clock": pa.array([0, 3600], pa.time32("s")),
+        "known": pa.array(["Yes", None]).dictionary_encode(),
+    }
+    pq.write_table(pa.table({**keys, **columns}), tmp_path / "t.parquet")
+    table = open_table(tmp_path / "t.parquet", settings(tmp_path))
+    frame = table.frame(table.features)
+    assert frame["view"].tolist() == ["x", "y"]
+    assert frame["seconds"].tolist() == [60.0, 120.0]
+    assert frame["at"].tolist() == [0.0, 3.6e9]
+    assert frame["clock"].tolist() == [0.0, 3.6e6]
+    assert frame["known"].tolist() == pytest.approx([1.0, np.nan], nan_ok=True)
 
 
 def test_dates_in_an_order_of_their_own_are_kept_as_categories_and_named(tmp_path: Path):

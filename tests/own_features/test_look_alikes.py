@@ -53,7 +53,6 @@ def test_a_telco_table_is_read_as_its_owner_means_it(tmp_path: Path):
     table = open_table(path, settings(tmp_path))
     kinds = {f.metric: f.categorical for f in table.features}
     assert {n for n, text in kinds.items() if text} == {
-        "Partner",
         "Contract",
         "Tech Support (24/7), paid",
         "Customer e-mail",
@@ -61,7 +60,9 @@ def test_a_telco_table_is_read_as_its_owner_means_it(tmp_path: Path):
         "Größe",
     }
     assert (table.empty, table.constant, table.identifiers) == (("Fax",), ("Country",), ("Customer e-mail",))
+    assert table.yes_or_no == {"Partner"}
     frame = table.frame(table.features)
+    assert set(frame["Partner"]) == {0.0, 1.0}
     assert frame["MonthlyCharges"].between(18, 120).all()
     assert frame["TotalCharges"].isna().sum() == (frame["tenure"] == 0).sum() > 0
     assert frame["TotalCharges"].max() > 1000
@@ -117,6 +118,36 @@ def test_dates_ahead_are_counted_among_labelled_rows(tmp_path: Path):
     table = open_table(tmp_path / "t.parquet", settings(tmp_path))
     assert table.ahead == {"closed": 0.5}
     assert table.frame(table.features)["closed"].tolist()[0] == -59.0
+
+
+def test_parquet_is_read_as_the_same_table_in_csv_is(tmp_path: Path):
+    """A blank makes pandas read money as text; yes and no are texts or categories there."""
+    frame = telco(300, DAY).drop(columns="Fax").astype({"Partner": "category"})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    csv, parquet = (open_table(tmp_path / name, settings(tmp_path)) for name in ("t.csv", "t.parquet"))
+    assert parquet.numeric == csv.numeric
+    assert parquet.yes_or_no == csv.yes_or_no == {"Partner"}
+    pd.testing.assert_frame_equal(parquet.frame(parquet.features), csv.frame(csv.features), check_dtype=False)
+
+
+def test_whole_numbers_that_are_texts_in_parquet_stay_codes(tmp_path: Path):
+    frame = pd.DataFrame({"account_id": ["a", "b"], "as_of": DAY, "region": ["10", "20"], "price": ["1.50", "2.00"]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert open_table(tmp_path / "t.parquet", settings(tmp_path)).numeric == {"price"}
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [("customerID", True), ("rownames", True), ("Invoice No", True), ("id", True), ("visits", False), ("paid", False)],
+)
+def test_numbers_that_name_the_row_are_left_out(tmp_path: Path, name: str, left_out: bool):
+    rows = 150
+    frame = pd.DataFrame({"account_id": [f"a{i}" for i in range(rows)], "as_of": DAY, name: range(rows), "x": 1.5})
+    frame.assign(x=np.arange(rows) % 7).to_csv(tmp_path / "t.csv", index=False)
+    table = open_table(tmp_path / "t.csv", settings(tmp_path))
+    assert table.identifiers == ((name,) if left_out else ())
+    assert any("identifiers" in note for note in table.notes) is left_out
 
 
 def test_two_columns_of_one_name_are_refused_by_name(tmp_path: Path):

@@ -123,10 +123,13 @@ def test_a_score_reads_only_its_own_date(trained: Trained, tmp_path: Path):
     assert digests(after.out) == digests(before.out)
 
 
-def test_scoring_reads_columns_as_the_model_learned_them(trained: Trained, tmp_path: Path):
+@pytest.mark.parametrize("plan", ["7", "Yes"])
+def test_scoring_reads_columns_as_the_model_learned_them(trained: Trained, tmp_path: Path, plan: str):
     """A category whose newest values happen to look like numbers stays a category; an empty number stays missing."""
-    frame = world(dates=[NEWEST]).assign(plan="7", usage=np.nan)
+    frame = world(dates=[NEWEST]).assign(plan=plan, usage=np.nan)
     path = tmp_path / "features.csv"
     frame.to_csv(path, index=False)
     scores = own_features.score(trained.config, path, NEWEST, tmp_path / "run").scores
     assert np.isfinite(scores["propensity"]).all()
+    explanations = pd.read_parquet(tmp_path / "run" / "explanations.parquet")
+    assert set(explanations.loc[explanations["metric"] == "plan", "value_text"]) == {plan}

@@ -39,6 +39,11 @@ BROKEN = {
         "account_id,as_of,sex,bought\na1,2025-01-01,f,Yes\na2,2025-01-01,m,No\n",
         "rename the column with the outcome to label (bought, sex look like it)",
     ),
+    "an outcome called churn": (
+        "account_id,as_of,Churn,paperless,phone,tv\na1,2025-01-01,Yes,1,0,1\na2,2025-01-01,No,0,1,0\n",
+        "rename the column with the outcome to label (Churn, tv, phone ... look like it)",
+    ),
+    "a lone carriage return": (HEAD + "a1,2025-01-01,1,x\r\ry\n", "a lone carriage return"),
     "another id": (
         "Customer ID,as_of,label,x\nc1,2025-01-01,1,0.5\nc2,2025-01-01,0,1.5\n",
         "rename the column with the customer's id to account_id (Customer ID looks like it)",
