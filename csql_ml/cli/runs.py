@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from csql_ml.cli.options import AsOf, ConfigFile, Json, Language, RunFolder, chosen_language, day
+from csql_ml.cli.options import Json, Language, OptionalConfigFile, RunFolder, chosen_language, day, settings_of
 from csql_ml.cli.output import print_result, progress_bar
+from csql_ml.errors import UsageError
 
 if TYPE_CHECKING:
     from csql_ml.model.tuning import Budget
 
 
 def train(
-    config: ConfigFile,
+    config: OptionalConfigFile = None,
     as_of: Annotated[
         date | None,
         typer.Option("--as-of", parser=day, metavar="DATE", help="The day to stand on; default: the end of the data."),
@@ -38,10 +39,9 @@ def train(
     \b
     Example: csql train -c configs/demo.yaml
     """
-    from csql_ml import config as configuration
     from csql_ml import pipeline, printing
 
-    settings, budget = configuration.load(config), _budget(tune)
+    settings, budget = settings_of(config, features=feature_file), _budget(tune)
     with progress_bar(as_json) as progress:
         if feature_file is not None:
             from csql_ml import own_features
@@ -61,9 +61,17 @@ def _budget(text: str | None) -> Budget | None:
 
 
 def score(
-    config: ConfigFile,
-    as_of: AsOf,
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
+    config: OptionalConfigFile = None,
+    as_of: Annotated[
+        date | None,
+        typer.Option(
+            "--as-of",
+            parser=day,
+            metavar="DATE",
+            help="Only what was known before this day; with --features by default the table's newest date.",
+        ),
+    ] = None,
     feature_file: Annotated[
         Path | None, typer.Option("--features", help="Feature table of your own (Parquet or CSV) instead of tables.")
     ] = None,
@@ -77,24 +85,25 @@ def score(
     \b
     Example: csql score -c configs/demo.yaml --as-of 2026-10-01 --out run
     """
-    from csql_ml import config as configuration
     from csql_ml import pipeline, printing
 
-    settings = configuration.load(config)
+    settings = settings_of(config, features=feature_file)
     with progress_bar(as_json) as progress:
         if feature_file is not None:
             from csql_ml import own_features
 
             result = own_features.score(settings, feature_file, as_of, out, model, progress)
+        elif as_of is None:
+            raise UsageError("missing option --as-of: name the day to score on, YYYY-MM-DD")
         else:
             result = pipeline.score(settings, as_of, out, model, progress)
     print_result(printing.run(result), as_json)
 
 
 def explain(
-    config: ConfigFile,
     run: RunFolder,
     account: Annotated[str, typer.Option("--account", help="Account id.", show_default=False)],
+    config: OptionalConfigFile = None,
     as_json: Json = False,
 ) -> None:
     """One account in the terminal: its score, what it is made of, gates, risks and next step.
@@ -102,18 +111,17 @@ def explain(
     \b
     Example: csql explain -c configs/demo.yaml --run run --account A-000042
     """
-    from csql_ml import config as configuration
     from csql_ml import pipeline, printing
 
-    settings = configuration.load(config)
+    settings = settings_of(config, run=run)
     manifest, record = pipeline.account_record(run, account)
     print_result(printing.account(record, manifest, settings), as_json)
 
 
 def report(
-    config: ConfigFile,
     run: RunFolder,
     out: Annotated[Path, typer.Option("--out", help="Folder of the site.", show_default=False)],
+    config: OptionalConfigFile = None,
     lang: Language = None,
     earlier: Annotated[
         list[Path] | None,
@@ -128,12 +136,11 @@ def report(
     \b
     Example: csql report -c configs/demo.yaml --run run --out site --earlier last-run
     """
-    from csql_ml import config as configuration
     from csql_ml import printing, standup
     from csql_ml.reports import report as write_report
     from csql_ml.reports.history import newest
 
-    settings = configuration.load(config)
+    settings = settings_of(config, run=run)
     language = chosen_language(lang, settings.company.language)
     with progress_bar(as_json) as progress:
         since = newest(run, earlier or ())

@@ -47,7 +47,7 @@ _FACTS = ("plan_in_force", "main_product", "licensed_seats", "tenure")
 def score(
     config: Config,
     path: Path,
-    as_of: date,
+    as_of: date | None,
     out: Path,
     model: str | None = None,
     on_progress: Progress | None = None,
@@ -59,7 +59,7 @@ def score(
     path
         Parquet or CSV file.
     as_of
-        Only the rows of this date are read.
+        Only the rows of this date are read; None: of the newest one.
     out
         Folder of the run.
     model
@@ -73,6 +73,7 @@ def score(
         There is no champion yet.
     """
     table = open_table(path, config)
+    as_of = as_of or table.dates[-1]
     if as_of not in table.dates:
         raise FeatureError(f"feature table {path} has no rows as of {as_of.isoformat()}; it has {_dates(table)}")
     champion = _champion(config, model)

@@ -66,7 +66,7 @@ def _old_place(reason: Reason, site: Site) -> str:
     tables = [name for name in str(reason.get("source") or "").split(", ") if name]
     source = ", ".join(w.word(t, w.SOURCE, name) for name in tables)
     if not source:
-        source = t.gettext("several tables")
+        source = t.gettext("the feature table") if site.run.own_features else t.gettext("several tables")
     if days is None:
         return t.gettext("{source}, as of {date}", source=source, date=t.date(site.as_of))
     return t.gettext("{source}, {days} before {date}", source=source, days=t.days(days), date=t.date(site.as_of))
