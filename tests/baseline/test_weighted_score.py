@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from csql_ml.baseline.score_logit import learn_terms
 from csql_ml.baseline.weighted_score import WeightedScore
 from csql_ml.errors import ConfigError, FeatureError
 from csql_ml.labelled_rows import OneClassError
@@ -175,3 +176,16 @@ def test_weights_that_make_no_score_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         WeightedScore.from_prior(terms, weights)
+
+
+def test_columns_that_say_the_same_share_a_weight_in_a_learned_score():
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(size=(2, 4000))
+    won = rng.random(4000) < 1 / (1 + np.exp(-one - other))
+    matrix = np.column_stack([one, one, one, other, rng.normal(size=4000)])
+    terms = learn_terms(matrix, ["a", "b", "c", "d", "noise"], won, np.ones(4000), [0] * 5, [True] * 5)
+    weight = {t.feature: t.weight for t in terms}
+    assert weight["a"] == pytest.approx(weight["b"]) == pytest.approx(weight["c"])
+    assert weight["a"] + weight["b"] + weight["c"] == pytest.approx(weight["d"], rel=0.15)
+    assert weight["d"] == 1.0
+    assert weight["noise"] < 0.05

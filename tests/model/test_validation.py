@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from csql_ml.errors import TrainingError
+from csql_ml.model import account_folds
 from csql_ml.model.training_data import TrainingData, periods
 from csql_ml.model.validation import validate
 from tests.model.training_world import CONFIG, FEATURES, HORIZON, QUARTERS, TERMS, WEIGHTS, labels, world
@@ -96,6 +97,36 @@ def test_accounts_not_in_training_are_scored_apart():
     expected = roc_auc_score(unseen["label"].astype(float), unseen["p_model"])
     assert found.unseen_auc() == pytest.approx({"model": expected, "baseline": expected})
     assert recorded(world(accounts=60, snapshots=5))[0].unseen_auc() == {}
+
+
+@pytest.mark.parametrize("snapshots", [1, 5])
+def test_of_very_many_rows_drawn_accounts_are_learned_from_and_all_judged(snapshots, monkeypatch):
+    data = world(accounts=120, snapshots=snapshots)
+    whole, _ = recorded(data)
+    monkeypatch.setattr(account_folds, "ENOUGH_TAUGHT", 60)
+    found, recorder = recorded(data)
+    judged = ["account_id", "as_of", "label"]
+    assert found.scored[judged].equals(whole.scored[judged])
+    assert max(f.train_rows for f in whole.folds) > 60
+    for fold, (table, _, accounts) in zip(found.folds, recorder.trained_on, strict=True):
+        assert 40 < fold.train_rows == len(table) <= 60
+        of_account = data.labelled(data.now)["account_id"].isin(set(accounts)).sum()
+        assert fold.train_rows <= of_account
+    for fold, part in found.scored.groupby(["repetition", "as_of"]):
+        assert part["seen"].mean() < 0.6, fold
+    assert recorded(data)[0].scored.equals(found.scored)
+
+
+def test_of_very_many_accounts_a_draw_is_looked_at(monkeypatch):
+    data = world(accounts=120, snapshots=3)
+    assert data.drawn(1) is data
+    monkeypatch.setattr(account_folds, "ENOUGH_TAUGHT", 50)
+    some = data.drawn(1)
+    assert some.frame.groupby("as_of").size().tolist() == [50, 50, 50]
+    kept = data.frame[data.frame["account_id"].isin(set(some.frame["account_id"]))].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some.frame, kept)
+    assert some.frame["account_id"].tolist() == data.drawn(1).frame["account_id"].tolist()
+    assert set(some.frame["account_id"]) != set(data.drawn(2).frame["account_id"])
 
 
 def test_one_snapshot_falls_back_to_folds_by_account_and_says_so():
