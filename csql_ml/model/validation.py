@@ -39,8 +39,8 @@ FEWEST = 5
 #: Column of labelled rows that weighs them in training, where the labels know about selection.
 WEIGHT = "sample_weight"
 SPLITS = 5
-#: Up to so many labelled rows folds are repeated so often; more rows need fewer repetitions for the same steadiness.
-REPEATS = ((2_000, 3), (20_000, 2))
+#: Up to so many labelled rows folds are repeated so often; more rows are as steady without.
+REPEATS = ((2_000, 3),)
 #: ... where the table has at most so many cells; no more folds are judged once so
 #: many rows are: their intervals are narrow by then.
 REPEATED_CELLS, ENOUGH_JUDGED = 5_000_000, 50_000
