@@ -160,7 +160,11 @@ class _Ramp:
 
     def degree(self, value: FloatArray) -> FloatArray:
         """(n,) 0 to 1 along the ramp, missing as NaN."""
-        return np.asarray(np.clip((value - self.zero_at) / (self.full_at - self.zero_at), 0.0, 1.0))
+        return _along(value, self.zero_at, self.full_at)
+
+
+def _along(value: FloatArray, zero_at: float, full_at: float) -> FloatArray:
+    return np.asarray(np.clip((value - zero_at) / (full_at - zero_at), 0.0, 1.0))
 
 
 def _ramp(value: FloatArray, positive: BoolArray, weight: FloatArray, direction: int) -> _Ramp | None:
@@ -176,8 +180,7 @@ def _ramp(value: FloatArray, positive: BoolArray, weight: FloatArray, direction:
         return None
     rising = direction or _covariance_sign(value, won, share)
     zero_at, full_at = (float(low), float(high)) if rising >= 0 else (float(high), float(low))
-    degree = np.clip((value - zero_at) / (full_at - zero_at), 0.0, 1.0)
-    return _Ramp(zero_at, full_at, *_apart(degree, won, share))
+    return _Ramp(zero_at, full_at, *_apart(_along(value, zero_at, full_at), won, share))
 
 
 def _apart(degree: FloatArray, positive: BoolArray, weight: FloatArray) -> tuple[float, float]:

@@ -75,6 +75,3 @@ def chosen_language(given: str | None, default: str) -> str:
     if language not in (*languages(), PSEUDO_LANGUAGE):
         raise UsageError(f"--lang {language!r} is not a language of the reports; choose {', '.join(languages())}")
     return language
-
-
-AsOf = Annotated[date, typer.Option("--as-of", parser=day, metavar="DATE", help="Only what was known before this day.")]
